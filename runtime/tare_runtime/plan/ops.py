@@ -1,0 +1,272 @@
+"""The operations a plan is made of: constructors only, no effects.
+
+An operation is `(kind, pointer, args)`: its name in csrc/ops.h, the JSON pointer of the config field that
+made it (RFC 6901; "" where the runtime itself asks for it), and its arguments in the order of the
+signature there. They run in the order of the list, at three places:
+
+- *host*: in the runtime's own process, before anything is spawned;
+- *enter*: in stage one of `init`, still in the caller's namespaces, up to and with `clone`;
+- *setup*: in the container's first process, from `clone` to `exec`.
+"""
+
+Arg = int | str | bytes
+Op = tuple[str, str, tuple[Arg, ...]]
+
+# --- host -----------------------------------------------------------------------------------------------
+
+
+def host_mkdir(pointer: str, path: str) -> Op:
+    """Make one directory; that it exists already is fine."""
+    return ("host_mkdir", pointer, (path,))
+
+
+def host_write(pointer: str, path: str, data: str) -> Op:
+    """Write `data` to an existing file by one write(2), as cgroup files want it."""
+    return ("host_write", pointer, (path, data))
+
+
+def host_copy_parent(pointer: str, directory: str, name: str) -> Op:
+    """Copy file `name` of the parent directory into `directory` where it is empty there (cpuset)."""
+    return ("host_copy_parent", pointer, (directory, name))
+
+
+# --- enter ----------------------------------------------------------------------------------------------
+
+
+def join_cgroup(pointer: str, path: str) -> Op:
+    """Write "0" to `path`: the writer itself joins.
+
+    On v1 `path` ends in /tasks: a single thread that moves itself takes no thread-group lock, whose first
+    use waits for an RCU grace period (13 ms measured) when a pid is written to cgroup.procs.
+    """
+    return ("join_cgroup", pointer, (path,))
+
+
+def oom_score_adj(pointer: str, value: int) -> Op:
+    return ("oom_score_adj", pointer, (value,))
+
+
+def setns_path(pointer: str, ns_flag: int, path: str) -> Op:
+    """Join the namespace at `path`; the kernel checks that it is of the type `ns_flag` (CLONE_NEW*)."""
+    return ("setns_path", pointer, (ns_flag, path))
+
+
+def setns_process(pointer: str, ns_flags: int) -> Op:
+    """Join the named namespaces of the process whose pidfd `init` was started with."""
+    return ("setns_process", pointer, (ns_flags,))
+
+
+def open_proc(pointer: str) -> Op:
+    """Keep a descriptor of the host's procfs, checked to be one, for `sysctl` and the LSM attributes."""
+    return ("open_proc", pointer, ())
+
+
+def clone(pointer: str, ns_flags: int) -> Op:
+    """Make the container's first process, in new namespaces, as a child of the runtime (CLONE_PARENT)."""
+    return ("clone", pointer, (ns_flags,))
+
+
+# --- setup: order and identity in the new namespaces -----------------------------------------------------
+
+SYNC_ID_MAPS = 1
+SYNC_HOST_HOOKS = 2
+SYNC_START_HOOKS = 3
+
+
+def sync(pointer: str, point: int) -> Op:
+    """Report a point to the runtime and wait for its word (id maps written, hooks run)."""
+    return ("sync", pointer, (point,))
+
+
+def become_root(pointer: str) -> Op:
+    """Take uid and gid 0 of the new user namespace, once its maps are written."""
+    return ("become_root", pointer, ())
+
+
+def setsid(pointer: str) -> Op:
+    return ("setsid", pointer, ())
+
+
+def loopback_up(pointer: str) -> Op:
+    return ("loopback_up", pointer, ())
+
+
+def sethostname(pointer: str, name: str) -> Op:
+    return ("sethostname", pointer, (name,))
+
+
+def setdomainname(pointer: str, name: str) -> Op:
+    return ("setdomainname", pointer, (name,))
+
+
+def sysctl(pointer: str, path: str, value: str) -> Op:
+    """Write a sysctl; `path` is below /proc/sys, with slashes."""
+    return ("sysctl", pointer, (path, value))
+
+
+def keyring(pointer: str, name: str) -> Op:
+    return ("keyring", pointer, (name,))
+
+
+# --- setup: the file system ------------------------------------------------------------------------------
+
+# Flags of `mount` and `bind`.
+PLAIN_DIRECTORY = 1  # the target may not be reached through a symlink (proc, sysfs)
+RECURSIVE = 2
+COPY_UP = 4
+OPTIONAL = 8  # the source may be missing
+
+
+def root_propagation(pointer: str, flags: int) -> Op:
+    """Set the propagation of every mount of the new namespace, before the rootfs is bound (MS_*)."""
+    return ("root_propagation", pointer, (flags,))
+
+
+def rootfs(pointer: str, path: str) -> Op:
+    """Bind the root file system on itself; all later targets are resolved inside it."""
+    return ("rootfs", pointer, (path,))
+
+
+def mount(
+    pointer: str, fstype: str, source: str, target: str, attr: int, data: str, propagation: int, flags: int
+) -> Op:
+    """Make a new file system of `fstype` and attach it at `target` in the rootfs.
+
+    `attr`: MOUNT_ATTR_* bits; `data`: comma separated options of the file system, super-block flags
+    included; `propagation`: MS_* or 0.
+    """
+    return ("mount", pointer, (fstype, source, target, attr, data, propagation, flags))
+
+
+def bind(
+    pointer: str,
+    source: str,
+    target: str,
+    attr: tuple[int, int],
+    recursive_attr: tuple[int, int],
+    propagation: int,
+    flags: int,
+) -> Op:
+    """Attach a copy of the host's mount tree at `source`; each attr is a pair (set, clear)."""
+    return ("bind", pointer, (source, target, *attr, *recursive_attr, propagation, flags))
+
+
+def remount(pointer: str, target: str, attr: tuple[int, int]) -> Op:
+    """Change the attributes of the mount that is on top at `target`."""
+    return ("remount", pointer, (target, *attr))
+
+
+def mkdir(pointer: str, target: str, mode: int) -> Op:
+    """Make a directory in the rootfs with all its parents, if it is missing."""
+    return ("mkdir", pointer, (target, mode))
+
+
+def mknod(pointer: str, target: str, mode: int, major: int, minor: int, uid: int, gid: int) -> Op:
+    """Make a device node or fifo; an existing node of the same type and number is kept."""
+    return ("mknod", pointer, (target, mode, major, minor, uid, gid))
+
+
+def symlink(pointer: str, text: str, target: str) -> Op:
+    """Make a symlink at `target`, unless something is there already."""
+    return ("symlink", pointer, (text, target))
+
+
+def mask(pointer: str, target: str) -> Op:
+    """Hide a path: a file behind the null device, a directory behind an empty read-only tmpfs."""
+    return ("mask", pointer, (target,))
+
+
+def readonly(pointer: str, target: str) -> Op:
+    return ("readonly", pointer, (target,))
+
+
+PIVOT, MOVE, CHROOT = 0, 1, 2
+
+
+def pivot_root(pointer: str, how: int) -> Op:
+    """Make the rootfs the root: by pivot_root(2), by moving the mount (no-pivot), or chroot(2) alone."""
+    return ("pivot_root", pointer, (how,))
+
+
+def root_attr(pointer: str, attr_set: int, propagation: int) -> Op:
+    """Final attributes and propagation of the root mount."""
+    return ("root_attr", pointer, (attr_set, propagation))
+
+
+# --- setup: the process ----------------------------------------------------------------------------------
+
+
+def console(pointer: str, width: int, height: int, uid: int, *, bind_console: bool) -> Op:
+    """Open a pseudo-terminal of the container's devpts, make it stdio, send its master to the runtime."""
+    return ("console", pointer, (width, height, uid, int(bind_console)))
+
+
+def run_hook(pointer: str, name: str, path: str, argv: list[str], env: list[str], timeout_s: int) -> Op:
+    """Run a hook as a child of `init`; `name` is for messages, timeout 0 means none."""
+    return ("run_hook", pointer, (name, path, strings(argv), strings(env), timeout_s))
+
+
+def rlimit(pointer: str, resource: int, soft: int, hard: int) -> Op:
+    return ("rlimit", pointer, (resource, soft, hard))
+
+
+def chdir(pointer: str, path: str) -> Op:
+    """Change directory and check that the result lies inside the root (CVE-2024-21626)."""
+    return ("chdir", pointer, (path,))
+
+
+def drop_bounding(pointer: str, keep: int) -> Op:
+    """Drop from the bounding set every capability whose bit is not in `keep`."""
+    return ("drop_bounding", pointer, (keep,))
+
+
+def user(pointer: str, uid: int, gid: int, umask: int, groups: list[int], *, set_groups: bool) -> Op:
+    """Take the user's ids, keeping permitted capabilities until `capset`."""
+    packed = b"".join(group.to_bytes(4, "little") for group in groups)
+    return ("user", pointer, (uid, gid, umask, packed, int(set_groups)))
+
+
+def capset(pointer: str, effective: int, permitted: int, inheritable: int, ambient: int) -> Op:
+    return ("capset", pointer, (effective, permitted, inheritable, ambient))
+
+
+def no_new_privs(pointer: str) -> Op:
+    return ("no_new_privs", pointer, ())
+
+
+def seccomp(pointer: str, program: bytes, flags: int) -> Op:
+    return ("seccomp", pointer, (program, flags))
+
+
+def find_executable(pointer: str, name: str, env: list[str]) -> Op:
+    """Look args[0] up in the container's PATH, as the user that will run it."""
+    return ("find_executable", pointer, (name, strings(env)))
+
+
+def home(pointer: str, uid: int) -> Op:
+    """Give the environment HOME from the container's passwd, where the config has none."""
+    return ("home", pointer, (uid,))
+
+
+def ready(pointer: str) -> Op:
+    """Tell the runtime that all is set up."""
+    return ("ready", pointer, ())
+
+
+def gate(pointer: str) -> Op:
+    """Wait on the listening socket for `start`; its connection carries errors from then on."""
+    return ("gate", pointer, ())
+
+
+def close_fds(pointer: str, first: int) -> Op:
+    """Mark every descriptor from `first` up close-on-exec."""
+    return ("close_fds", pointer, (first,))
+
+
+def execute(pointer: str, argv: list[str], env: list[str]) -> Op:
+    return ("exec", pointer, (strings(argv), strings(env)))
+
+
+def strings(values: list[str]) -> bytes:
+    """A list of strings as the wire carries it: each ended by NUL. They may not hold NUL themselves."""
+    return b"".join(value.encode("utf-8", "surrogateescape") + b"\0" for value in values)
