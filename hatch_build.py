@@ -18,14 +18,14 @@ from cffi import FFI
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
-WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wvla", "-Wstrict-prototypes", "-Wno-unused-parameter"]
+WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wvla", "-Wstrict-prototypes"]
 SAFE = ["-O2", "-fstack-protector-strong", "-D_GNU_SOURCE"]
 
-# extension module → (folder of its C, what it links statically beside libc)
+# extension module → (folders of its C, the first with its .cdef; what it links statically beside libc)
 EXTENSIONS = {
-    "tare_runtime._core": ("runtime/csrc/core", []),
-    "tare_runtime._seccomp": ("runtime/csrc/seccomp", ["-l:libseccomp.a"]),
-    "tare_imagetools._layer": ("imagetools/csrc/layer", ["-lpthread"]),
+    "tare_runtime._core": (["runtime/csrc/core", "runtime/csrc/record"], []),
+    "tare_runtime._seccomp": (["runtime/csrc/seccomp"], ["-l:libseccomp.a"]),
+    "tare_imagetools._layer": (["imagetools/csrc/layer"], ["-lpthread"]),
 }
 
 
@@ -44,48 +44,51 @@ def static_compiler() -> list[str]:
     return [os.environ.get("CC", "cc")]
 
 
-def build_extension(module: str, folder: str, libs: list[str], scratch: Path) -> None:
-    """One folder holds NAME.cdef (declarations), NAME.h and any number of .c files."""
+def build_extension(module: str, folders: list[str], libs: list[str], scratch: Path) -> None:
+    """The first folder holds NAME.cdef (declarations), NAME.h and any number of .c files."""
     package, name = module.split(".")
-    source = ROOT / folder
+    source = ROOT / folders[0]
     stem = name.lstrip("_")
     ffi = FFI()
     ffi.cdef((source / f"{stem}.cdef").read_text())
     ffi.set_source(module, f'#include "{stem}.h"\n', py_limited_api=True)
     wrapper = scratch / f"{name}.c"
     ffi.emit_c_code(str(wrapper))
-    package_dir = ROOT / folder.split("/")[0] / package
+    package_dir = ROOT / folders[0].split("/")[0] / package
     target = package_dir / f"{name}.abi3.so"
     include = sysconfig.get_path("include")
-    sources = sorted(str(path) for path in source.glob("*.c"))
+    sources = sources_in(*folders)
     flags = [*SAFE, *WARN, "-fPIC", "-shared", "-fvisibility=hidden", "-DPy_LIMITED_API=0x030b0000"]
-    silence = ["-Wno-shadow", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]  # cffi's own output
+    silence = ["-Wno-shadow", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]  # cffi's own output
     cc = os.environ.get("CC", "cc")
     run([cc, *flags, *silence, f"-I{include}", f"-I{source}", f"-I{source.parent}", "-o", f"{target}.new",
          str(wrapper), *sources, *libs, "-Wl,-z,now", "-s"])  # fmt: skip
-    os.replace(f"{target}.new", target)
+    Path(f"{target}.new").replace(target)
 
 
-def build_static(target: Path, sources: list[str], include: list[str], defines: list[str] | None = None) -> None:
+def build_static(
+    target: Path, sources: list[str], include: list[str], defines: list[str] | None = None
+) -> None:
     flags = ["-static", "-Os", "-s", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"]
     run([*static_compiler(), *SAFE, *WARN, *flags, *(f"-I{ROOT / folder}" for folder in include),
          *(defines or []), "-o", f"{target}.new", *sources])  # fmt: skip
-    os.replace(f"{target}.new", target)
+    Path(f"{target}.new").replace(target)
 
 
-def sources_in(folder: str) -> list[str]:
-    return sorted(str(path) for path in (ROOT / folder).glob("*.c"))
+def sources_in(*folders: str) -> list[str]:
+    return sorted(str(path) for folder in folders for path in (ROOT / folder).glob("*.c"))
 
 
 def build_all(*, editable: bool) -> Path:
     """Compile everything; returns the path of the launcher."""
     scratch = ROOT / "build"
     scratch.mkdir(exist_ok=True)
-    for module, (folder, libs) in EXTENSIONS.items():
-        if sources_in(folder):
-            build_extension(module, folder, libs, scratch)
-    if sources_in("runtime/csrc/init"):
-        build_static(ROOT / "runtime/tare_runtime/init", sources_in("runtime/csrc/init"), ["runtime/csrc"])
+    for module, (folders, libs) in EXTENSIONS.items():
+        if sources_in(folders[0]):
+            build_extension(module, folders, libs, scratch)
+    init_sources = sources_in("runtime/csrc/init", "runtime/csrc/record")
+    if init_sources:
+        build_static(ROOT / "runtime/tare_runtime/init", init_sources, ["runtime/csrc"])
     if sources_in("conformance/probe"):
         build_static(ROOT / "conformance/tare_conformance/probe", sources_in("conformance/probe"), [])
     launcher = scratch / "tare-runtime"
