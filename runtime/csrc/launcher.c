@@ -47,7 +47,8 @@ int main(int argc, char **argv)
 #ifdef CHECKOUT
     snprintf(script, sizeof script, "%s/runtime/tare_runtime/__main__.py", CHECKOUT);
 #else
-    snprintf(script, sizeof script, "%s/../lib/" PYTHON_DIR "/site-packages/tare_runtime/__main__.py", folder);
+    snprintf(script, sizeof script, "%s/../lib/" PYTHON_DIR "/site-packages/tare_runtime/__main__.py",
+             folder);
 #endif
     if (argc > MAX_ARGS) {
         errno = E2BIG;

@@ -1,0 +1,82 @@
+// The system calls that Python's built-in modules do not offer, as functions that return 0-or-more or -errno.
+
+#ifndef TARE_CORE_H
+#define TARE_CORE_H
+
+#include "../ops.h"
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+
+enum { TARE_TEXT_MAX = MSG_TEXT_MAX + 1, TARE_TERMIOS_BYTES = 128 };
+
+const char *tare_op_table(void);
+
+// Carries out the host operations of a record; *failed: the index of the one that did not succeed.
+int tare_host_run(const char *record, size_t size, int *failed);
+
+// A sealed memfd with the static init in it. The fd is the caller's.
+int tare_init_image(const char *path);
+// A memfd with the record. The fd is the caller's.
+int tare_record_file(const char *record, size_t size);
+int tare_socketpair(int *ours, int *theirs);
+
+struct tare_spawn {
+    int image;  // from tare_init_image()
+    int record; // from tare_record_file()
+    int sync;   // init's end of the socket pair
+    int gate;   // from tare_gate_listen(), or -1
+    int pidfd;  // of the process whose namespaces are joined, or -1
+    int stdio[3];
+    int preserve_fds; // how many from 3 up the container keeps
+};
+
+// Starts init: the pid of stage one. All fds stay the caller's.
+int tare_spawn(const struct tare_spawn *want);
+
+struct tare_message {
+    unsigned type; // MSG_*, 0 at the end of the connection
+    unsigned value;
+    int error;
+    int fd; // received, the caller's; or -1
+    unsigned length;
+    char text[TARE_TEXT_MAX];
+};
+
+// One message: 1, 0 when the other end is closed, or -errno.
+int tare_receive(int socket, struct tare_message *message);
+int tare_go(int socket, const char *text, size_t length);
+
+// The gate: a socket in the state directory on which the created container waits for `start`.
+int tare_gate_listen(int directory, const char *name);
+int tare_gate_connect(int directory, const char *name);
+
+int tare_pidfd_open(int pid);
+int tare_pidfd_signal(int pidfd, int signal);
+int tare_wait_pidfd(int pidfd, int timeout_ms); // 1: ended, 0: timed out
+int tare_reap(int pid);                         // wait status, or -errno
+
+int tare_subreaper(int on);
+// Blocks every signal that can be forwarded: a signalfd, the caller's.
+int tare_signals_take(void);
+// Forwards signals to `pid` and copies between stdio and the pty `master` (or -1) until it ends: its wait
+// status, or -errno.
+int tare_supervise(int pid, int signals, int master);
+int tare_raw_mode(int fd, char *saved);
+void tare_restore_mode(int fd, const char *saved);
+int tare_window_size(int from, int to);
+// Sends the pty's master to the socket of `--console-socket`.
+int tare_send_console(const char *path, int master, const char *name);
+
+unsigned long long tare_bounding_set(void);
+
+#define CORE_RETRY(call)                                                                                     \
+    ({                                                                                                       \
+        long result_;                                                                                        \
+        do                                                                                                   \
+            result_ = (call);                                                                                \
+        while (result_ < 0 && errno == EINTR);                                                               \
+        result_ < 0 ? -errno : result_;                                                                      \
+    })
+
+#endif

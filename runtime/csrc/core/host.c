@@ -1,0 +1,88 @@
+// The host operations: what is done in the runtime's own process before anything is spawned.
+
+#include "../record/record.h"
+#include "core.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char *tare_op_table(void)
+{
+    return op_table();
+}
+
+static int write_file(const char *path, const char *data, size_t size)
+{
+    int fd = CORE_RETRY(open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+
+    if (fd < 0)
+        return fd;
+    long done = CORE_RETRY(write(fd, data, size));
+    close(fd);
+    return done < 0 ? done : (size_t)done == size ? 0 : -EIO;
+}
+
+static long read_file(const char *path, char *out, size_t size)
+{
+    int fd = CORE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+
+    if (fd < 0)
+        return fd;
+    long got = CORE_RETRY(read(fd, out, size));
+    close(fd);
+    return got;
+}
+
+// A fresh v1 cpuset has no cpus and no memory nodes, and no process may join it before it has
+// (Documentation/admin-guide/cgroup-v1/cpusets.rst).
+static int copy_parent(const char *directory, const char *name)
+{
+    char path[4096 + 64], text[4096];
+
+    snprintf(path, sizeof path, "%.4000s/%.60s", directory, name);
+    long got = read_file(path, text, sizeof text);
+    if (got < 0 || (got > 0 && text[0] != '\n'))
+        return got < 0 ? got : 0;
+    snprintf(path, sizeof path, "%.4000s/../%.60s", directory, name);
+    got = read_file(path, text, sizeof text);
+    if (got <= 0)
+        return got;
+    snprintf(path, sizeof path, "%.4000s/%.60s", directory, name);
+    return write_file(path, text, got);
+}
+
+static int run_one(const struct op *op)
+{
+    int result;
+
+    switch (op->kind) {
+    case OP_host_mkdir:
+        result = CORE_RETRY(mkdir(op_str(op, 0), 0755));
+        return result == -EEXIST ? 0 : result;
+    case OP_host_write:
+        return write_file(op_str(op, 0), op_str(op, 1), op_len(op, 1));
+    case OP_host_copy_parent:
+        return copy_parent(op_str(op, 0), op_str(op, 1));
+    default:
+        return -ENOSYS;
+    }
+}
+
+int tare_host_run(const char *record, size_t size, int *failed)
+{
+    size_t cursor = 0;
+    struct op op;
+
+    *failed = -1;
+    if (record_check(record, size) < 0)
+        return -EBADMSG;
+    while (record_next(record, &cursor, &op)) {
+        int result = run_one(&op);
+        if (result < 0) {
+            *failed = op.index;
+            return result;
+        }
+    }
+    return 0;
+}

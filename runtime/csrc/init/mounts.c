@@ -1,0 +1,206 @@
+// The operations `mount`, `bind` and `remount`.
+
+#include "mounts.h"
+#include "init.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+// musl and glibc declare these in sys/mount.h beside names that linux/mount.h has too.
+extern int mount(const char *, const char *, const char *, unsigned long, const void *);
+enum { OPTION_MAX = 255 }; // fsconfig(2) takes strings below 256 bytes
+
+int attach(int tree, int target)
+{
+    return SYS(
+        syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+}
+
+int set_attr(int tree, struct mount_attr *attr, int flags)
+{
+    return SYS(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, attr, sizeof *attr));
+}
+
+// A file system context keeps its complaints to be read: "e tmpfs: Unknown parameter 'x'" (fsopen(2)).
+static int context_error(int context, int error)
+{
+    char text[256];
+    long length = read(context, text, sizeof text - 1);
+
+    if (length > 0) {
+        if (text[length - 1] == '\n')
+            length--;
+        text[length] = 0;
+        detail(error, "%s", length > 2 && text[1] == ' ' ? text + 2 : text);
+    }
+    return error;
+}
+
+static int configure_one(int context, char *option)
+{
+    char *value = strchr(option, '=');
+
+    if (!value)
+        return SYS(syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, option, NULL, 0));
+    *value++ = 0;
+    return SYS(syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, option, value, 0));
+}
+
+static int configure(int context, const char *data)
+{
+    char option[OPTION_MAX + 1];
+
+    while (*data) {
+        size_t length = strcspn(data, ",");
+        if (length > OPTION_MAX)
+            return -E2BIG;
+        memcpy(option, data, length);
+        option[length] = 0;
+        int result = length ? configure_one(context, option) : 0;
+        if (result < 0)
+            return context_error(context, result);
+        data += length + (data[length] == ',');
+    }
+    return 0;
+}
+
+int new_filesystem(const char *fstype, const char *source, const char *data, uint64_t attr)
+{
+    CLEANUP_FD int context = SYS(syscall(SYS_fsopen, fstype, FSOPEN_CLOEXEC));
+    int result;
+
+    if (context < 0)
+        return context;
+    if (*source) {
+        result = SYS(syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "source", source, 0));
+        if (result < 0)
+            return context_error(context, result);
+    }
+    result = configure(context, data);
+    if (result < 0)
+        return result;
+    result = SYS(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+    if (result < 0)
+        return context_error(context, result);
+    result = SYS(syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attr));
+    return result < 0 ? context_error(context, result) : result;
+}
+
+// An option over fsconfig's limit (overlay's lowerdir) takes mount(2). The target is still a descriptor;
+// /proc is the host's here, since the root has not been pivoted yet.
+static int mount_long(const struct op *op, int target)
+{
+    char path[40];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
+    return SYS(mount(op_str(op, 1), path, op_str(op, 0), 0, op_str(op, 4)));
+}
+
+static int open_target(const char *path, int flags, int is_file)
+{
+    int target = make_in_root(path, 0755, is_file);
+
+    if (target < 0 || !(flags & MOUNT_PLAIN_DIRECTORY))
+        return target;
+    close(target);
+    target = open_in_root_plain(path, O_PATH | O_DIRECTORY);
+    if (target == -ELOOP || target == -ENOTDIR)
+        return detail(target, "%s must be mounted on ordinary directory", path);
+    return target;
+}
+
+static int set_propagation(int tree, uint64_t propagation, int recursive)
+{
+    struct mount_attr attr = {.propagation = propagation & ~(uint64_t)MS_REC};
+
+    if (!propagation)
+        return 0;
+    return set_attr(tree, &attr, recursive ? AT_RECURSIVE : 0);
+}
+
+static int fill_from(int target, int tree)
+{
+    CLEANUP_FD int from = SYS(openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return from < 0 ? from : copy_tree(from, tree);
+}
+
+int do_mount(const struct op *op)
+{
+    const char *data = op_str(op, 4);
+    uint64_t attr = op_int(op, 3), propagation = op_int(op, 5);
+    int flags = op_int(op, 6), late = attr & MOUNT_ATTR_RDONLY && flags & MOUNT_COPY_UP;
+
+    CLEANUP_FD int target = open_target(op_str(op, 2), flags, 0);
+    if (target < 0)
+        return target;
+    CLEANUP_FD int tree =
+        new_filesystem(op_str(op, 0), op_str(op, 1), data, late ? attr & ~MOUNT_ATTR_RDONLY : attr);
+    int result = tree;
+    if (tree == -E2BIG) {
+        result = mount_long(op, target);
+        if (result < 0)
+            return result;
+        tree = open_in_root(op_str(op, 2), O_PATH);
+        struct mount_attr set = {.attr_set = attr};
+        result = tree < 0 ? tree : set_attr(tree, &set, 0);
+        return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
+    }
+    if (tree < 0)
+        return tree;
+    if (flags & MOUNT_COPY_UP) {
+        result = fill_from(target, tree);
+        struct mount_attr set = {.attr_set = MOUNT_ATTR_RDONLY};
+        if (!result && late)
+            result = set_attr(tree, &set, 0);
+        if (result < 0)
+            return result;
+    }
+    result = attach(tree, target);
+    return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
+}
+
+static int bind_attributes(const struct op *op, int tree)
+{
+    struct mount_attr top = {.attr_set = op_int(op, 2), .attr_clr = op_int(op, 3)};
+    struct mount_attr all = {.attr_set = op_int(op, 4), .attr_clr = op_int(op, 5)};
+    int result = 0;
+
+    if (top.attr_set || top.attr_clr)
+        result = set_attr(tree, &top, 0);
+    if (!result && (all.attr_set || all.attr_clr))
+        result = set_attr(tree, &all, AT_RECURSIVE);
+    return result;
+}
+
+int do_bind(const struct op *op)
+{
+    int flags = op_int(op, 7), recursive = flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
+    uint64_t propagation = op_int(op, 6);
+    struct stat info;
+
+    CLEANUP_FD int tree =
+        SYS(syscall(SYS_open_tree, AT_FDCWD, op_str(op, 0), OPEN_TREE_CLONE | O_CLOEXEC | recursive));
+    if (tree == -ENOENT && flags & MOUNT_OPTIONAL)
+        return 0;
+    if (tree < 0)
+        return detail(tree, "the source %.900s", op_str(op, 0));
+    if (fstat(tree, &info) < 0)
+        return -errno;
+    CLEANUP_FD int target = open_target(op_str(op, 1), flags, !S_ISDIR(info.st_mode));
+    if (target < 0)
+        return target;
+    int result = bind_attributes(op, tree);
+    if (result < 0)
+        return result;
+    result = attach(tree, target);
+    return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
+}
+
+int do_remount(const struct op *op)
+{
+    struct mount_attr attr = {.attr_set = op_int(op, 1), .attr_clr = op_int(op, 2)};
+    CLEANUP_FD int target = open_in_root(op_str(op, 0), O_PATH);
+
+    return target < 0 ? target : set_attr(target, &attr, 0);
+}

@@ -1,0 +1,22 @@
+// The mount API of kernel 5.2 and 5.12 on descriptors: detached mounts are made, given their attributes,
+// and attached to a descriptor that open_in_root() found. No path is walked twice.
+
+#ifndef TARE_MOUNTS_H
+#define TARE_MOUNTS_H
+
+#include <linux/mount.h>
+#include <stdint.h>
+
+#ifndef OPEN_TREE_CLONE
+#define OPEN_TREE_CLONE 1
+#endif
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+// A detached mount of a new file system: an fd the caller owns, or -errno (self.detail: the kernel's words).
+int new_filesystem(const char *fstype, const char *source, const char *data, uint64_t attr);
+int attach(int tree, int target);
+int set_attr(int tree, struct mount_attr *attr, int flags);
+
+#endif

@@ -1,0 +1,119 @@
+// The wire format between the plan (Python) and what carries it out (C): the only definition of it.
+//
+// A record is: struct record_header · nops × (struct op_header + argc × u64) · the strings' bytes.
+// An integer argument is its own u64 (two's complement); a string or byte argument is
+// length << 32 | offset from the record's start, and the byte behind it is NUL. Numbers are little-endian,
+// as every architecture we build for is. Offsets and lengths are checked once, by record_check(), before
+// the first operation runs.
+
+#ifndef TARE_OPS_H
+#define TARE_OPS_H
+
+#include <stdint.h>
+
+// X(name, number, signature): i = integer, s = string without NUL inside, b = bytes.
+#define TARE_OPS(X)                                                                                          \
+    /* host */                                                                                               \
+    X(host_mkdir, 1, "s")                                                                                    \
+    X(host_write, 2, "ss")                                                                                   \
+    X(host_copy_parent, 3, "ss")                                                                             \
+    /* enter */                                                                                              \
+    X(join_cgroup, 16, "s")                                                                                  \
+    X(oom_score_adj, 17, "i")                                                                                \
+    X(setns_path, 18, "is")                                                                                  \
+    X(setns_process, 19, "i")                                                                                \
+    X(open_proc, 20, "")                                                                                     \
+    X(clone, 21, "i")                                                                                        \
+    /* setup */                                                                                              \
+    X(sync, 32, "i")                                                                                         \
+    X(become_root, 33, "")                                                                                   \
+    X(setsid, 34, "")                                                                                        \
+    X(loopback_up, 35, "")                                                                                   \
+    X(sethostname, 36, "s")                                                                                  \
+    X(setdomainname, 37, "s")                                                                                \
+    X(sysctl, 38, "ss")                                                                                      \
+    X(keyring, 39, "s")                                                                                      \
+    X(root_propagation, 40, "i")                                                                             \
+    X(rootfs, 41, "s")                                                                                       \
+    X(mount, 42, "sssisii")                                                                                  \
+    X(bind, 43, "ssiiiiii")                                                                                  \
+    X(remount, 44, "sii")                                                                                    \
+    X(mkdir, 45, "si")                                                                                       \
+    X(mknod, 46, "siiiii")                                                                                   \
+    X(symlink, 47, "ss")                                                                                     \
+    X(mask, 48, "s")                                                                                         \
+    X(readonly, 49, "s")                                                                                     \
+    X(pivot_root, 50, "i")                                                                                   \
+    X(root_attr, 51, "ii")                                                                                   \
+    X(console, 52, "iiii")                                                                                   \
+    X(run_hook, 53, "ssbbi")                                                                                 \
+    X(rlimit, 54, "iii")                                                                                     \
+    X(chdir, 55, "s")                                                                                        \
+    X(drop_bounding, 56, "i")                                                                                \
+    X(user, 57, "iiibi")                                                                                     \
+    X(capset, 58, "iiii")                                                                                    \
+    X(no_new_privs, 59, "")                                                                                  \
+    X(seccomp, 60, "bi")                                                                                     \
+    X(find_executable, 61, "sb")                                                                             \
+    X(home, 62, "i")                                                                                         \
+    X(ready, 63, "")                                                                                         \
+    X(gate, 64, "")                                                                                          \
+    X(close_fds, 65, "i")                                                                                    \
+    X(exec, 66, "bb")
+
+enum {
+#define X(name, number, signature) OP_##name = number,
+    TARE_OPS(X)
+#undef X
+        OP_LIMIT = 67,
+    OP_MAX_ARGS = 8,
+    RECORD_MAGIC = 0x54415245, // "ERAT" in memory: not text anyone would send by mistake
+    RECORD_VERSION = 1,
+    RECORD_MAX_BYTES = 16 << 20,
+};
+
+struct record_header {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t size; // of the whole record, bytes
+    uint32_t nops;
+};
+
+struct op_header {
+    uint16_t kind;
+    uint16_t argc;
+    uint32_t index; // position in the list: what a failure is reported by
+};
+
+// Flags of `mount` and `bind`; the same numbers stand in plan/ops.py.
+enum {
+    MOUNT_PLAIN_DIRECTORY = 1,
+    MOUNT_RECURSIVE = 2,
+    MOUNT_COPY_UP = 4,
+    MOUNT_OPTIONAL = 8,
+};
+
+enum { PIVOT_BY_PIVOT = 0, PIVOT_BY_MOVE = 1, PIVOT_BY_CHROOT = 2 };
+
+// --- messages on the seqpacket socket between the runtime and init, and on the gate's connection -------
+
+enum {
+    MSG_FAIL = 1,    // value: op index; error: errno; text: what the kernel or we say besides
+    MSG_CLONED = 2,  // value: pid of the container's process, in stage one's pid namespace
+    MSG_SYNC = 3,    // value: the point reached
+    MSG_CONSOLE = 4, // carries the master's fd; text: the slave's name
+    MSG_READY = 5,
+    MSG_WARN = 6, // like FAIL, but init goes on
+    MSG_GO = 7,   // from the runtime; text: state JSON where hooks follow
+    MSG_TEXT_MAX = 1000,
+    GO_TEXT_MAX = 65536, // annotations make state JSON large
+};
+
+struct message {
+    uint32_t type;
+    uint32_t value;
+    int32_t error;
+    uint32_t length; // of the text that follows
+};
+
+#endif
