@@ -1,0 +1,53 @@
+"""tare-image serve: a folder as a registry."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from tare_imagetools.serve.server import RegistryServer
+from tare_imagetools.serve.storage import RootInUse, write_atomically
+
+
+@click.command("serve", short_help="serve a folder as a registry")
+@click.option("--listen", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT",
+              help="Where to listen; port 0 takes a free one.")  # fmt: skip
+@click.option("--root", default="/var/lib/tare/registry", show_default=True,
+              type=click.Path(file_okay=False, path_type=Path), help="Where content is kept.")  # fmt: skip
+@click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Written with HOST:PORT once requests are answered; removed at the end.")  # fmt: skip
+@click.option("--log-requests", is_flag=True, help="A line on stderr for each request.")
+def command(listen: str, root: Path, ready_file: Path | None, log_requests: bool) -> None:
+    """Serve the folder ROOT as a registry until SIGTERM or SIGINT.
+
+    It speaks the OCI distribution-spec 1.1: push and pull, tags, referrers, mounting, deletion. The content
+    is one OCI layout a repository, ROOT/repositories/NAME/_layout.
+    """
+    host, port = read_address(listen)
+    log = (lambda line: print(line, file=sys.stderr, flush=True)) if log_requests else None
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before any thread begins
+    try:
+        server = RegistryServer(root, host, port, log=log)
+    except RootInUse as error:
+        raise click.ClickException(
+            f"serve {root}: another server has it\nhint: stop that one, or choose another --root"
+        ) from error
+    except OSError as error:
+        raise click.ClickException(f"serve {root} on {listen}: {error.strerror}") from error
+    with server:
+        if ready_file:
+            write_atomically(ready_file, f"{server.address}\n".encode())
+        print(f"serving {root} on {server.address}", flush=True)
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        if ready_file:
+            ready_file.unlink(missing_ok=True)
+
+
+def read_address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--listen")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
