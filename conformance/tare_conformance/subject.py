@@ -1,0 +1,55 @@
+"""A program that is judged: known by its command line only."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tare_conformance.errors import UsageError
+from tare_conformance.mutants import Mutant
+
+WRAPPER = Path(__file__).with_name("broken.py")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`argv` is what every call begins with."""
+
+    name: str
+    argv: tuple[str, ...]
+    version: str = ""
+
+    def broken(self, mutant: Mutant) -> Subject:
+        """The same program behind the wrapper that spoils one thing."""
+        wrapper = (sys.executable, "-I", "-S", str(WRAPPER), mutant.encoded(), "--")
+        return replace(self, argv=(*wrapper, *self.argv))
+
+
+def parse_subject(text: str) -> Subject:
+    """Read NAME-or-path[=ARGUMENTS].
+
+    Raises: UsageError if there is no such program.
+    """
+    program, _, arguments = text.partition("=")
+    beside = Path(sys.executable).with_name(program)  # what the same environment installed, not on PATH
+    path = shutil.which(program) or (str(beside) if "/" not in program and beside.exists() else None)
+    if path is None:
+        raise UsageError(
+            f"subject {program!r}: no such program", "name one that is on PATH, or give its path"
+        )
+    return Subject(Path(program).name, (path, *shlex.split(arguments)), version_of(path))
+
+
+def version_of(path: str) -> str:
+    """The first line of --version, or nothing."""
+    try:
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=10, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().split("\n")[0]
