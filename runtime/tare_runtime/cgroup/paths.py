@@ -1,0 +1,125 @@
+"""Which cgroup hierarchies this host has, and where a container's cgroups go in them.
+
+`discover` reads two files of /proc; everything else is pure, so plans can be made for other hosts.
+"""
+
+from __future__ import annotations
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tare_runtime.plan.ops import Op
+
+
+class Hierarchy:
+    """What a host offers. `mounts` and `own` map a controller (or "name=systemd") to a directory.
+
+    mounts: where its hierarchy is mounted; own: our own cgroup in it, below that mount. On v2 both have
+    the one key "". Controllers that are mounted together map to the same directory.
+    """
+
+    __slots__ = ("mounts", "own", "version")
+
+    def __init__(self, version: int, mounts: dict[str, str], own: dict[str, str]) -> None:
+        self.version = version
+        self.mounts = mounts
+        self.own = own
+
+
+class CgroupPlan:
+    """paths: controller → absolute path ("" on v2); created: the directories to remove, deepest last."""
+
+    __slots__ = ("created", "host_ops", "join_ops", "paths", "version")
+
+    def __init__(
+        self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], join_ops: list[Op]
+    ) -> None:
+        self.version = version
+        self.paths = paths
+        self.created = created
+        self.host_ops = host_ops
+        self.join_ops = join_ops
+
+    def as_state(self) -> dict[str, object]:
+        """The part of state.json that later commands need."""
+        return {"version": self.version, "paths": self.paths, "created": self.created}
+
+
+def discover() -> Hierarchy:
+    """The hierarchies that are mounted here. v1 wins on a host that has both: its controllers are there."""
+    return parse_hierarchy(_read("/proc/self/mountinfo"), _read("/proc/self/cgroup"))
+
+
+def parse_hierarchy(mountinfo: str, own_cgroups: str) -> Hierarchy:
+    """Pure part of `discover`: texts of /proc/self/mountinfo and /proc/self/cgroup."""
+    own_paths: dict[str, str] = {}
+    for line in own_cgroups.splitlines():
+        _, names, path = line.split(":", 2)
+        for name in names.split(","):
+            own_paths[name] = path
+    mounts: dict[str, str] = {}
+    own: dict[str, str] = {}
+    unified: tuple[str, str] | None = None
+    for line in mountinfo.splitlines():
+        left, dash, right = line.partition(" - cgroup")
+        if not dash:
+            continue
+        fields = left.split(" ")
+        root, point = _unescape(fields[3]), _unescape(fields[4])
+        if right[:1] == "2":
+            if unified is None:
+                unified = (point, _below(point, root, own_paths.get("", "/")))
+            continue
+        for name in right.split(" ")[-1].split(","):
+            if name in own_paths and name not in mounts:
+                mounts[name] = point
+                own[name] = _below(point, root, own_paths[name])
+    if mounts.keys() - {"name=systemd"} or unified is None:
+        return Hierarchy(1, mounts, own)
+    return Hierarchy(2, {"": unified[0]}, {"": unified[1]})
+
+
+def container_base(cgroups_path: str, id: str) -> tuple[bool, list[str]]:
+    """Where `linux.cgroupsPath` leads: (from the mount's root?, the directories below).
+
+    An absolute path counts from the root of each hierarchy; a relative one, and the id where the config
+    has none, from our own cgroup. `..` cannot lead out.
+    """
+    return cgroups_path[:1] == "/", below_root(cgroups_path) or [id]
+
+
+def below_root(path: str) -> list[str]:
+    """The directories of a path, with `.` and `..` resolved as if "/" were above it."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _below(point: str, root: str, path: str) -> str:
+    """Our own cgroup as a directory: `path` counts from the hierarchy's root, the mount shows from `root`."""
+    if root != "/":
+        path = path[len(root) :] if path == root or path.startswith(root + "/") else "/"
+    return point if path in ("/", "") else point + path
+
+
+def _unescape(field: str) -> str:
+    if "\\" not in field:
+        return field
+    head, *rest = field.split("\\")
+    return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
+
+
+def _read(path: str) -> str:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        data = b""
+        while chunk := posix.read(fd, 65536):
+            data += chunk
+    finally:
+        posix.close(fd)
+    return data.decode("utf-8", "surrogateescape")

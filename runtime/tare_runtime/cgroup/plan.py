@@ -1,0 +1,70 @@
+"""linux.cgroupsPath and linux.resources → operations, for the cgroup version that the host has."""
+
+from __future__ import annotations
+
+from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover
+from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def plan_cgroup(
+    config: dict[str, Any],
+    id: str,
+    *,
+    hierarchy: Hierarchy | None = None,
+    systemd: bool = False,
+    warn: Callable[[str], None] | None = None,
+) -> CgroupPlan:
+    """Plan the cgroups of a container. Pure if `hierarchy` is given.
+
+    `warn` gets limits that have no effect any more. Raises: ConfigError for limits that cannot be applied.
+    """
+    if systemd:
+        raise RuntimeFailure(
+            "make cgroups by systemd: --systemd-cgroup is not supported by this runtime yet",
+            "leave the option out: cgroups are then made directly (the cgroupfs driver)",
+        )
+    if hierarchy is None:
+        hierarchy = discover()
+    linux = config.get("linux", {})
+    if not hierarchy.mounts:
+        if linux.get("resources") or linux.get("cgroupsPath"):
+            raise HostError("make the container's cgroups: no cgroup file system is mounted")
+        return CgroupPlan(1, {}, [], [], [])
+    if hierarchy.version == 2:
+        from tare_runtime.cgroup.v2 import plan
+    else:
+        from tare_runtime.cgroup.v1 import plan
+    result, problems = plan(linux, id, hierarchy, warn)
+    if problems:
+        from tare_runtime.config.sections import section_of
+
+        raise ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
+    return result
+
+
+def ensure_unused(plan: CgroupPlan) -> None:
+    """Raises: HostError if a process is in one of the container's cgroups before it exists.
+
+    Another container's, for example, whose limits this one would change and whose processes it would kill.
+    """
+    import posix
+
+    for path in dict.fromkeys(plan.paths.values()):
+        try:
+            fd = posix.open(path + "/cgroup.procs", posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            pids = posix.read(fd, 4096).split()
+        finally:
+            posix.close(fd)
+        if pids:
+            raise HostError(
+                f"use cgroup {path}: container's cgroup is not empty: {len(pids)} process(es) found",
+                "give the container a linux.cgroupsPath of its own",
+            )

@@ -1,0 +1,42 @@
+"""Cgroup v2: one directory, controllers enabled on the way down, limits as writes to its files. Pure."""
+
+from __future__ import annotations
+
+from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, container_base
+from tare_runtime.plan import ops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tare_runtime.plan.ops import Op
+
+    Problems = list[tuple[str, str]]
+
+_PATH = "/linux/cgroupsPath"
+
+
+def plan(
+    linux: dict[str, Any], id: str, hierarchy: Hierarchy, warn: Callable[[str], None] | None
+) -> tuple[CgroupPlan, Problems]:
+    """Plan for `linux`; the second part lists limits that cannot be applied, as (pointer, problem)."""
+    from tare_runtime.cgroup.v2_limits import limit_ops
+
+    from_root, parts = container_base(linux.get("cgroupsPath", ""), id)
+    base = (hierarchy.mounts if from_root else hierarchy.own)[""]
+    path = base + "/" + "/".join(parts)
+    problems: Problems = []
+    limits, needed = limit_ops(linux.get("resources", {}), path, problems, warn)
+    host: list[Op] = []
+    directory = base
+    for part in parts:
+        # A controller must be enabled in every cgroup above the one that uses it.
+        host += [
+            ops.host_write(pointer, directory + "/cgroup.subtree_control", "+" + controller)
+            for controller, pointer in needed.items()
+        ]
+        directory += "/" + part
+        host.append(ops.host_mkdir(_PATH, directory))
+    join = [ops.join_cgroup(_PATH, path + "/cgroup.procs")]
+    return CgroupPlan(2, {"": path}, [path], host + limits, join), problems

@@ -1,0 +1,174 @@
+"""What the specification says about config.json beyond types: everything outside `linux`. Pure but for two
+looks at what the host's kernel has. The types have been checked before (config.shape).
+"""
+
+from __future__ import annotations
+
+import posix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tare_runtime.config.shape import Found, Place
+
+NOT_DONE = "is not supported by this runtime yet"
+
+RLIMITS = frozenset(
+    "RLIMIT_" + name
+    for name in (
+        "AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE", "NPROC",
+        "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
+    )
+)  # fmt: skip
+
+
+def at(*keys: str | int) -> Place | None:
+    place: Place | None = None
+    for key in keys:
+        place = (place, key)
+    return place
+
+
+def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | None) -> None:
+    """Add to `found` what breaks a rule. `warn` gets what is deprecated but works."""
+    _check_version(config.get("ociVersion"), found)
+    root = config.get("root")
+    if root is None:
+        found.append((at("root"), "is missing: a container needs a root file system"))
+    elif not root.get("path"):
+        found.append((at("root", "path"), "is missing"))
+    process = config.get("process")
+    if process is None:
+        found.append((at("process"), '"process" must be set: there is nothing to run'))
+    else:
+        check_process(process, at("process"), found)
+    for index, mount in enumerate(config.get("mounts", ())):
+        _check_mount(mount, index, found, warn)
+    if "hooks" in config:
+        _check_hooks(config["hooks"], found)
+    if "" in config.get("annotations", ()):
+        found.append((at("annotations", ""), "an annotation needs a name"))
+
+
+def check_process(process: dict[str, Any], place: Place | None, found: Found) -> None:
+    """The rules of `process`, which `exec --process` gives as a document of its own."""
+    cwd = process.get("cwd")
+    if not cwd:
+        found.append(((place, "cwd"), "is missing"))
+    elif cwd[0] != "/":
+        found.append(((place, "cwd"), f"must be an absolute path, is {cwd!r}"))
+    if not process.get("args"):
+        found.append(((place, "args"), "must hold at least the program to run"))
+    for index, entry in enumerate(process.get("env", ())):
+        if entry.find("=") < 1:
+            found.append((((place, "env"), index), f"must be NAME=VALUE, is {entry!r}"))
+    if process.get("rlimits"):
+        _check_rlimits(process["rlimits"], (place, "rlimits"), found)
+    if not -1000 <= process.get("oomScoreAdj", 0) <= 1000:
+        found.append(
+            ((place, "oomScoreAdj"), f"must lie between -1000 and 1000, is {process['oomScoreAdj']}")
+        )
+    if process.get("user", {}).get("umask", 0) > 0o777:
+        found.append((((place, "user"), "umask"), "must lie between 0 and 511 (octal 777)"))
+    if process.get("apparmorProfile") and not has_apparmor():
+        found.append(((place, "apparmorProfile"), "cannot be applied: AppArmor is not enabled on this host"))
+    if process.get("selinuxLabel") and not has_selinux():
+        found.append(((place, "selinuxLabel"), "cannot be applied: SELinux is not enabled on this host"))
+    for name in ("scheduler", "ioPriority", "execCPUAffinity"):
+        if name in process:
+            found.append(((place, name), NOT_DONE))
+
+
+def check_texts(value: object, place: Place | None, found: Found) -> None:
+    """Find texts that JSON can hold and a path, argument or variable cannot."""
+    if type(value) is dict:
+        for key, item in value.items():
+            check_texts(key, (place, key.encode("ascii", "backslashreplace").decode()), found)
+            check_texts(item, (place, key.encode("ascii", "backslashreplace").decode()), found)
+    elif type(value) is list:
+        for index, item in enumerate(value):
+            check_texts(item, (place, index), found)
+    elif type(value) is str:
+        if "\0" in value:
+            found.append((place, "holds a NUL character"))
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            found.append((place, "holds half of a surrogate pair"))
+
+
+def has_apparmor() -> bool:
+    try:
+        fd = posix.open("/sys/module/apparmor/parameters/enabled", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return posix.read(fd, 1) == b"Y"
+    finally:
+        posix.close(fd)
+
+
+def has_selinux() -> bool:
+    return posix.access("/sys/fs/selinux/enforce", posix.F_OK)
+
+
+def _check_version(version: str | None, found: Found) -> None:
+    if version is None:
+        found.append((at("ociVersion"), "is missing"))
+        return
+    numbers = version.partition("+")[0].partition("-")[0].split(".")
+    if len(numbers) != 3 or not all(number.isascii() and number.isdigit() for number in numbers):
+        found.append((at("ociVersion"), f"must be a version like 1.0.2, is {version!r}"))
+    elif numbers[0] != "1":
+        found.append((at("ociVersion"), f"{version} is not supported: this runtime knows 1.0.0 to 1.3.0"))
+
+
+def _check_mount(mount: dict[str, Any], index: int, found: Found, warn: Callable[[str], None] | None) -> None:
+    destination = mount.get("destination")
+    if not destination:
+        found.append((at("mounts", index, "destination"), "is missing"))
+    elif destination[0] != "/" and warn:
+        warn(f"mounts[{index}]: relative destination {destination!r} is deprecated, it is taken from /")
+    for name in ("uidMappings", "gidMappings"):
+        if mount.get(name):
+            found.append((at("mounts", index, name), f"an id-mapped mount {NOT_DONE}"))
+    options = mount.get("options", ())
+    for word in ("idmap", "ridmap"):
+        if word in options:
+            where = at("mounts", index, "options", options.index(word))
+            found.append((where, f"an id-mapped mount {NOT_DONE}"))
+
+
+def _check_hooks(hooks: dict[str, Any], found: Found) -> None:
+    for kind, entries in hooks.items():
+        if type(entries) is not list or kind not in HOOK_KINDS:
+            continue
+        for index, hook in enumerate(entries):
+            path = hook.get("path", "")
+            if path[:1] != "/":
+                found.append((at("hooks", kind, index, "path"), f"must be an absolute path, is {path!r}"))
+            if hook.get("timeout", 1) <= 0:
+                found.append((at("hooks", kind, index, "timeout"), "must be greater than zero seconds"))
+
+
+HOOK_KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+
+
+def _check_rlimits(rlimits: list[dict[str, Any]], place: Place, found: Found) -> None:
+    seen = set()
+    for index, limit in enumerate(rlimits):
+        here = (place, index)
+        name = limit.get("type")
+        if name not in RLIMITS:
+            found.append(((here, "type"), f"{name!r} is no limit of this kernel" if name else "is missing"))
+        elif name in seen:
+            found.append(((here, "type"), f"{name} is given twice"))
+        seen.add(name)
+        missing = [field for field in ("soft", "hard") if field not in limit]
+        for field in missing:
+            found.append(((here, field), "is missing"))
+        if not missing and limit["soft"] > limit["hard"]:
+            problem = f"must not be above the hard limit {limit['hard']}, is {limit['soft']}"
+            found.append(((here, "soft"), problem))

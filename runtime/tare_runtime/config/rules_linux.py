@@ -1,0 +1,219 @@
+"""What the specification says about the `linux` section of config.json beyond types. The types have been
+checked before (config.shape).
+"""
+
+from __future__ import annotations
+
+import posix
+
+from tare_runtime.cgroup.paths import below_root
+from tare_runtime.config.rules import NOT_DONE, at, has_selinux
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tare_runtime.config.shape import Found
+
+    Namespaces = dict[str, dict[str, Any]]
+
+NAMESPACES = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
+PROPAGATION = (
+    "", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable",
+)  # fmt: skip
+_IPC_SYSCTLS = (
+    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
+    "kernel.shmmni", "kernel.shm_rmid_forced",
+)  # fmt: skip
+
+
+def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | None) -> None:
+    """Add to `found` what breaks a rule in `linux`, or in fields that need one of its namespaces."""
+    linux = config["linux"]
+    namespaces = _check_namespaces(linux.get("namespaces", ()), found)
+    _check_names(config, namespaces, found)
+    _check_mappings(linux, namespaces, found)
+    _check_paths(linux, namespaces, found)
+    for index, device in enumerate(linux.get("devices", ())):
+        _check_device(device, index, found)
+    if linux.get("sysctl"):
+        _check_sysctls(linux["sysctl"], namespaces, found)
+    if "resources" in linux:
+        _check_resources(linux["resources"], found)
+    if "seccomp" in linux:
+        from tare_runtime.seccomp.rules import check_seccomp
+
+        check_seccomp(linux["seccomp"], found)
+    _check_not_done(linux, found)
+
+
+def _check_namespaces(entries: list[dict[str, Any]], found: Found) -> Namespaces:
+    namespaces: Namespaces = {}
+    for index, entry in enumerate(entries):
+        name = entry.get("type")
+        if name not in NAMESPACES:
+            problem = f"{name!r} is no namespace: {', '.join(NAMESPACES)} are" if name else "is missing"
+            found.append((at("linux", "namespaces", index, "type"), problem))
+            continue
+        if name in namespaces:
+            found.append((at("linux", "namespaces", index, "type"), f"namespace {name} is given twice"))
+        if name == "time":
+            found.append((at("linux", "namespaces", index, "type"), f"the time namespace {NOT_DONE}"))
+        if entry.get("path") and entry["path"][0] != "/":
+            problem = f"must be an absolute path, is {entry['path']!r}"
+            found.append((at("linux", "namespaces", index, "path"), problem))
+        namespaces[name] = entry
+    return namespaces
+
+
+def _check_names(config: dict[str, Any], namespaces: Namespaces, found: Found) -> None:
+    for field in ("hostname", "domainname"):
+        name = config.get(field)
+        if not name:
+            continue
+        if "uts" not in namespaces:
+            found.append((at(field), "cannot be set without a uts namespace: it would rename the host"))
+        if len(name.encode()) > 64:
+            found.append((at(field), "is longer than the kernel's 64 bytes"))
+
+
+def _check_mappings(linux: dict[str, Any], namespaces: Namespaces, found: Found) -> None:
+    given = [field for field in ("uidMappings", "gidMappings") if linux.get(field)]
+    for field in given:
+        if "user" not in namespaces:
+            found.append((at("linux", field), "needs a user namespace, and none is in linux.namespaces"))
+        for index, entry in enumerate(linux[field]):
+            for key in ("containerID", "hostID", "size"):
+                if key not in entry:
+                    found.append((at("linux", field, index, key), "is missing"))
+            if entry.get("size") == 0:
+                found.append((at("linux", field, index, "size"), "must be greater than zero"))
+    if "user" in namespaces and not namespaces["user"].get("path"):
+        for field in ("uidMappings", "gidMappings"):
+            if field not in given:
+                found.append((at("linux", field), "is missing: a new user namespace needs it"))
+
+
+def _check_paths(linux: dict[str, Any], namespaces: Namespaces, found: Found) -> None:
+    for field in ("maskedPaths", "readonlyPaths"):
+        paths = linux.get(field)
+        if not paths:
+            continue
+        if "mount" not in namespaces:
+            problem = "cannot be applied without a mount namespace: it would hide the host's own files"
+            found.append((at("linux", field), problem))
+        for index, path in enumerate(paths):
+            if path[:1] != "/":
+                found.append((at("linux", field, index), f"must be an absolute path, is {path!r}"))
+    propagation = linux.get("rootfsPropagation")
+    if propagation and propagation not in PROPAGATION:
+        problem = f"{propagation!r} is none of {', '.join(PROPAGATION[1:])}"
+        found.append((at("linux", "rootfsPropagation"), problem))
+    path = linux.get("cgroupsPath")
+    if path and not below_root(path):
+        found.append((at("linux", "cgroupsPath"), f"{path!r} would put the container in the root cgroup"))
+
+
+def _check_device(device: dict[str, Any], index: int, found: Found) -> None:
+    here = ("linux", "devices", index)
+    path = device.get("path", "")
+    if path[:1] != "/":
+        found.append((at(*here, "path"), f"must be an absolute path, is {path!r}" if path else "is missing"))
+    kind = device.get("type")
+    if kind not in ("c", "b", "u", "p"):
+        found.append((at(*here, "type"), f"must be c, b, u or p, is {kind!r}" if kind else "is missing"))
+    elif kind != "p":
+        for field, most in (("major", 0xFFF), ("minor", 0xFFFFF)):
+            if field not in device:
+                found.append((at(*here, field), "is missing"))
+            elif not 0 <= device[field] <= most:
+                found.append((at(*here, field), f"must lie between 0 and {most}, is {device[field]}"))
+
+
+def _check_sysctls(sysctls: dict[str, str], namespaces: Namespaces, found: Found) -> None:
+    for name in sysctls:
+        dotted = name.replace("/", ".")
+        top, _, _ = dotted.partition(".")
+        problem = ""
+        if "" in dotted.split(".") or len(dotted) == len(top):
+            problem = "is no name of a sysctl"
+        elif dotted == "kernel.hostname":
+            problem = "conflicts with the field hostname: use that"
+        elif dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue."):
+            problem = _needs("ipc", namespaces)
+        elif dotted == "kernel.domainname":
+            problem = _needs("uts", namespaces)
+        elif top == "net":
+            problem = _needs("network", namespaces)
+        elif top == "user":
+            problem = _needs("user", namespaces)
+        else:
+            problem = "is not in a namespace: it would change the host"
+        if problem:
+            found.append((at("linux", "sysctl", name), problem))
+
+
+def _needs(kind: str, namespaces: Namespaces) -> str:
+    """Why a sysctl of this namespace would change the host; "" if it does not."""
+    if kind not in namespaces:
+        return f"needs a {kind} namespace: it would change the host"
+    path = namespaces[kind].get("path")
+    if path and _is_own(path, "net" if kind == "network" else kind):
+        return f"would change the host: {path} is its own {kind} namespace"
+    return ""
+
+
+def _is_own(path: str, name: str) -> bool:
+    try:
+        one, two = posix.stat(path), posix.stat(f"/proc/self/ns/{name}")
+    except OSError:
+        return False
+    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+
+
+def _check_resources(resources: dict[str, Any], found: Found) -> None:
+    for index, rule in enumerate(resources.get("devices", ())):
+        here = ("linux", "resources", "devices", index)
+        if "allow" not in rule:
+            found.append((at(*here, "allow"), "is missing"))
+        kind = rule.get("type", "a") or "a"
+        if kind not in ("a", "b", "c", "u"):
+            found.append((at(*here, "type"), f"must be a, b or c, is {kind!r}"))
+        access = rule.get("access", "")
+        if not access or access.strip("rwm"):
+            found.append((at(*here, "access"), f"must be letters of rwm, is {access!r}"))
+        numbers = (rule.get("major", -1), rule.get("minor", -1))
+        if min(numbers) < -1:
+            found.append((at(*here, "major"), "must be a device number, or -1 for all"))
+        if kind == "a" and (max(numbers) >= 0 or len(set(access)) < 3):
+            problem = (
+                "a rule for both kinds of devices is for all numbers and all access (rwm), or use b and c"
+            )
+            found.append((at(*here), problem))
+    for index, limit in enumerate(resources.get("hugepageLimits", ())):
+        if not limit.get("pageSize"):
+            found.append((at("linux", "resources", "hugepageLimits", index, "pageSize"), "is missing"))
+        if "limit" not in limit:
+            found.append((at("linux", "resources", "hugepageLimits", index, "limit"), "is missing"))
+    if "pids" in resources and "limit" not in resources["pids"]:
+        found.append((at("linux", "resources", "pids", "limit"), "is missing"))
+    for key in resources.get("unified", ()):
+        if "/" in key or key in ("", ".", ".."):
+            found.append((at("linux", "resources", "unified", key), "must be the name of one cgroup file"))
+
+
+def _check_not_done(linux: dict[str, Any], found: Found) -> None:
+    for field in ("timeOffsets", "memoryPolicy", "intelRdt", "netDevices"):
+        if linux.get(field):
+            found.append((at("linux", field), NOT_DONE))
+    personality = linux.get("personality", {})
+    if personality.get("domain", "LINUX") != "LINUX":
+        domain = personality["domain"]
+        problem = NOT_DONE if domain == "LINUX32" else f"must be LINUX or LINUX32, is {domain!r}"
+        found.append((at("linux", "personality", "domain"), problem))
+    if personality.get("flags"):
+        found.append((at("linux", "personality", "flags"), NOT_DONE))
+    if linux.get("mountLabel") and not has_selinux():
+        problem = "cannot be applied: SELinux is not enabled on this host"
+        found.append((at("linux", "mountLabel"), problem))

@@ -1,0 +1,75 @@
+"""The log of the runtime: lines that container managers parse, written without `logging`.
+
+containerd takes the last object of level "error" in the file; podman reads the whole file as one object.
+So at the default level a failing command writes exactly one line, and a good one writes nothing.
+"""
+
+from __future__ import annotations
+
+import posix
+import time
+
+from tare_runtime.json_text import dumps
+
+DEFAULT_FORMAT = "text"
+_APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
+
+
+class Log:
+    """Where messages go: standard error for people, and the file of --log for managers."""
+
+    def __init__(self, path: str = "", format: str = DEFAULT_FORMAT, *, debug: bool = False) -> None:
+        self.path = path
+        self.format = format
+        self.debug_wanted = debug
+
+    def error(self, message: str, hint: str = "") -> None:
+        """Report what ended the command: on stderr, and as one line in the log."""
+        _print(f"tare-runtime: {message}\n" + (f"hint: {hint}\n" if hint else ""))
+        if self.path:
+            self._write("error", f"{message} ({hint})" if hint else message)
+
+    def warn(self, message: str) -> None:
+        """Report what the user should know. A log file gets it under --debug only: see above."""
+        if not self.path:
+            _print(f"tare-runtime: warning: {message}\n")
+        elif self.debug_wanted:
+            self._write("warning", message)
+
+    def debug(self, message: str) -> None:
+        if not self.debug_wanted:
+            return
+        if self.path:
+            self._write("debug", message)
+        else:
+            _print(f"tare-runtime: debug: {message}\n")
+
+    def _write(self, level: str, message: str) -> None:
+        now = timestamp()
+        if self.format == "json":
+            line = dumps({"level": level, "msg": message, "time": now})
+        else:
+            line = f'time="{now}" level={level} msg={dumps(message)}'
+        try:
+            fd = posix.open(self.path, _APPEND, 0o644)
+        except OSError as error:
+            _print(f"tare-runtime: open log {self.path}: {(error.strerror or '').lower()}\n")
+            return
+        try:
+            posix.write(fd, line.encode() + b"\n")
+        finally:
+            posix.close(fd)
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _print(text: str) -> None:
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        while data:
+            data = data[posix.write(2, data) :]
+    except OSError:
+        pass  # stderr is closed: there is nobody to tell

@@ -1,0 +1,252 @@
+"""config.json that must be refused: each with its JSON pointer and one clear sentence."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tare_runtime.config.read import load_config
+from tare_runtime.errors import ConfigError
+
+GOOD: dict[str, Any] = {
+    "ociVersion": "1.0.2",
+    "process": {"args": ["/bin/true"], "cwd": "/", "env": ["A=B"]},
+    "root": {"path": "rootfs"},
+    "linux": {"namespaces": [{"type": "mount"}, {"type": "pid"}]},
+}
+
+
+def problems_of(tmp_path: Path, text: str | bytes) -> list[tuple[str, str, str]]:
+    data = text.encode() if isinstance(text, str) else text
+    (tmp_path / "config.json").write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(tmp_path))
+    return caught.value.violations
+
+
+def test_a_plain_config_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(GOOD))
+    assert load_config(str(tmp_path)) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("", "is empty", id="empty"),
+        pytest.param("  \n", "is empty", id="blank"),
+        pytest.param("hello", "is not JSON: no value at line 1, column 1", id="not-json"),
+        pytest.param(json.dumps(GOOD)[:-10], "is not JSON", id="truncated"),
+        pytest.param('{"a": "x', "unterminated string", id="truncated-in-a-string"),
+        pytest.param(json.dumps(GOOD) + "}", "more text after the value", id="trailing-text"),
+        pytest.param("[" * 100_000, "nested too deeply", id="deep-array"),
+        pytest.param('{"a":' * 100_000, "nested too deeply", id="deep-object"),
+        pytest.param("[1, 2]", "must be a JSON object", id="array"),
+        pytest.param("null", "must be a JSON object", id="null"),
+        pytest.param('{"ociVersion": NaN}', "NaN is not a JSON number", id="nan"),
+        pytest.param('{"a": -Infinity}', "-Infinity is not a JSON number", id="infinity"),
+        pytest.param('{"a": "b\nc"}', "invalid control character", id="raw-newline-in-a-string"),
+        pytest.param(b'{"a": "\xff"}', "is not UTF-8 at byte 7", id="not-utf8"),
+        pytest.param('{"a": 1' + "0" * 5000 + "}", "is not JSON", id="number-of-5000-digits"),
+    ],
+)
+def test_a_text_that_is_no_config_is_refused(tmp_path: Path, text: str | bytes, words: str) -> None:
+    ((pointer, problem, _),) = problems_of(tmp_path, text)
+    assert pointer == ""
+    assert words in problem
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    config = copy.deepcopy(GOOD)
+    *parents, last = path.strip("/").split("/")
+    place: Any = config
+    for key in parents:
+        place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "pointer", "words"),
+    [
+        ("process", "x", "/process", "must be an object"),
+        ("process", ..., "/process", '"process" must be set'),
+        ("process/args", ..., "/process/args", "at least the program"),
+        ("process/args", [], "/process/args", "at least the program"),
+        ("process/args", ["a", 1], "/process/args/1", "must be a string"),
+        ("process/args", ["a\0b"], "/process/args/0", "NUL"),
+        ("process/cwd", "tmp", "/process/cwd", "must be an absolute path"),
+        ("process/cwd", ..., "/process/cwd", "is missing"),
+        ("process/cwd", "", "/process/cwd", "is missing"),
+        ("process/env", ["A"], "/process/env/0", "must be NAME=VALUE"),
+        ("process/user", {"uid": -1, "gid": 0}, "/process/user/uid", "must lie between 0 and 4294967295"),
+        ("process/user", {"uid": 1.0, "gid": 0}, "/process/user/uid", "must be an integer"),
+        ("process/user", {"uid": True, "gid": 0}, "/process/user/uid", "must be an integer"),
+        ("process/terminal", "yes", "/process/terminal", "must be true or false"),
+        (
+            "process/rlimits",
+            [{"type": "RLIMIT_X", "soft": 1, "hard": 1}],
+            "/process/rlimits/0/type",
+            "no limit",
+        ),
+        (
+            "process/rlimits",
+            [{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}] * 2,
+            "/process/rlimits/1/type",
+            "given twice",
+        ),
+        ("process/rlimits", [{"type": "RLIMIT_CPU", "soft": 1}], "/process/rlimits/0/hard", "is missing"),
+        (
+            "process/rlimits",
+            [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}],
+            "/process/rlimits/0/soft",
+            "hard limit",
+        ),
+        ("process/oomScoreAdj", 1001, "/process/oomScoreAdj", "between -1000 and 1000"),
+        ("process/scheduler", {"policy": "SCHED_BATCH"}, "/process/scheduler", "not supported"),
+        ("process/ioPriority", {"class": "IOPRIO_CLASS_BE"}, "/process/ioPriority", "not supported"),
+        ("process/execCPUAffinity", {"initial": "0"}, "/process/execCPUAffinity", "not supported"),
+        ("ociVersion", ..., "/ociVersion", "is missing"),
+        ("ociVersion", "2.0.0", "/ociVersion", "not supported"),
+        ("ociVersion", "one", "/ociVersion", "must be a version"),
+        ("root", ..., "/root", "is missing"),
+        ("root/path", "", "/root/path", "is missing"),
+        ("hostname", "x", "/hostname", "without a uts namespace"),
+        ("mounts", {}, "/mounts", "must be an array"),
+        ("mounts", [{"source": "x"}], "/mounts/0/destination", "is missing"),
+        ("mounts", [None], "/mounts/0", "must be an object, is null"),
+        ("mounts", [{"destination": "/a", "options": ["idmap"]}], "/mounts/0/options/0", "id-mapped"),
+        ("hooks", {"prestart": [{"path": "x"}]}, "/hooks/prestart/0/path", "must be an absolute path"),
+        ("hooks", {"poststop": [{"path": "/x", "timeout": 0}]}, "/hooks/poststop/0/timeout", "greater than"),
+        ("annotations", {"a": 1}, "/annotations/a", "must be a string"),
+        ("annotations", {"a/b~c": 1}, "/annotations/a~1b~0c", "must be a string"),
+        ("linux/namespaces", [{"type": "net"}], "/linux/namespaces/0/type", "'net' is no namespace"),
+        ("linux/namespaces", [{"path": "/x"}], "/linux/namespaces/0/type", "is missing"),
+        ("linux/namespaces", [{"type": "pid"}] * 2, "/linux/namespaces/1/type", "given twice"),
+        ("linux/namespaces", [{"type": "time"}], "/linux/namespaces/0/type", "not supported"),
+        ("linux/namespaces", [{"type": "pid", "path": "x"}], "/linux/namespaces/0/path", "absolute"),
+        ("linux/namespaces", [{"type": "user"}], "/linux/uidMappings", "a new user namespace needs it"),
+        (
+            "linux/uidMappings",
+            [{"containerID": 0, "hostID": 0, "size": 1}],
+            "/linux/uidMappings",
+            "needs a user",
+        ),
+        ("linux/timeOffsets", {"monotonic": {"secs": 1}}, "/linux/timeOffsets", "not supported"),
+        ("linux/memoryPolicy", {"mode": "MPOL_BIND"}, "/linux/memoryPolicy", "not supported"),
+        ("linux/netDevices", {"eth0": {}}, "/linux/netDevices", "not supported"),
+        ("linux/intelRdt", {"closID": "a"}, "/linux/intelRdt", "not supported"),
+        (
+            "linux/personality",
+            {"domain": "LINUX", "flags": ["X"]},
+            "/linux/personality/flags",
+            "not supported",
+        ),
+        ("linux/cgroupsPath", "/", "/linux/cgroupsPath", "root cgroup"),
+        ("linux/cgroupsPath", "/a/../..", "/linux/cgroupsPath", "root cgroup"),
+        ("linux/rootfsPropagation", "sharde", "/linux/rootfsPropagation", "is none of"),
+        ("linux/maskedPaths", ["proc"], "/linux/maskedPaths/0", "absolute path"),
+        ("linux/devices", [{"type": "x", "path": "/dev/x"}], "/linux/devices/0/type", "must be c, b, u or p"),
+        ("linux/devices", [{"type": "c", "path": "/dev/x", "major": 1}], "/linux/devices/0/minor", "missing"),
+        ("linux/sysctl", {"kernel.hostname": "x"}, "/linux/sysctl/kernel.hostname", "hostname"),
+        (
+            "linux/sysctl",
+            {"net.ipv4.ip_forward": "1"},
+            "/linux/sysctl/net.ipv4.ip_forward",
+            "network namespace",
+        ),
+        ("linux/sysctl", {"vm.swappiness": "1"}, "/linux/sysctl/vm.swappiness", "change the host"),
+        ("linux/sysctl", {"net/../vm/x": "1"}, "/linux/sysctl/net~1..~1vm~1x", "no name"),
+        (
+            "linux/resources",
+            {"devices": [{"allow": True, "type": "c"}]},
+            "/linux/resources/devices/0/access",
+            "letters of rwm",
+        ),
+        ("linux/resources", {"pids": {}}, "/linux/resources/pids/limit", "is missing"),
+        ("linux/resources", {"unified": {"a/b": "1"}}, "/linux/resources/unified/a~1b", "one cgroup file"),
+        (
+            "linux/resources",
+            {"memory": {"limit": "1m"}},
+            "/linux/resources/memory/limit",
+            "must be an integer",
+        ),
+        ("linux/seccomp", {}, "/linux/seccomp/defaultAction", "is missing"),
+        ("linux/seccomp", {"defaultAction": "ALLOW"}, "/linux/seccomp/defaultAction", "is no action"),
+        (
+            "linux/seccomp",
+            {"defaultAction": "SCMP_ACT_NOTIFY"},
+            "/linux/seccomp/defaultAction",
+            "not supported",
+        ),
+        (
+            "linux/seccomp",
+            {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/s"},
+            "/linux/seccomp/listenerPath",
+            "not supported",
+        ),
+    ],
+)
+def test_a_field_that_breaks_a_rule_is_named(
+    tmp_path: Path, path: str, value: object, pointer: str, words: str
+) -> None:
+    violations = problems_of(tmp_path, json.dumps(changed(path, value)))
+    matching = [problem for where, problem, _ in violations if where == pointer]
+    assert matching, violations
+    assert words in matching[0]
+    assert all(section for _, _, section in violations)
+
+
+def test_every_violation_is_reported_at_once(tmp_path: Path) -> None:
+    config = changed("process/cwd", "x")
+    config["ociVersion"] = "9.0.0"
+    config["linux"]["namespaces"].append({"type": "pid"})
+    violations = problems_of(tmp_path, json.dumps(config))
+    assert [pointer for pointer, _, _ in violations] == [
+        "/ociVersion",
+        "/process/cwd",
+        "/linux/namespaces/2/type",
+    ]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ConfigError, match=r"(?s)/ociVersion: .*\n.*/process/cwd: .*config.md, \"Process\""):
+        load_config(str(tmp_path))
+
+
+def test_nulls_are_dropped_as_managers_in_go_mean_them(tmp_path: Path) -> None:
+    config = changed("mounts", None) | {"hooks": {"prestart": None}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_config(str(tmp_path)) == GOOD | {"hooks": {}}
+
+
+def test_unknown_fields_are_let_pass(tmp_path: Path) -> None:
+    config = GOOD | {"x-mine": {"deep": [1.5, None]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_config(str(tmp_path)) == config
+
+
+def test_a_config_of_100_mb_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    with path.open("wb") as file:
+        file.truncate(100 << 20)
+    with pytest.raises(ConfigError, match="104857600 bytes, more than"):
+        load_config(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "fifo", "device"])
+def test_what_is_no_readable_file_is_refused(tmp_path: Path, kind: str) -> None:
+    import os
+
+    path = tmp_path / "config.json"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)  # must not wait for a writer
+    elif kind == "device":
+        path.symlink_to("/dev/zero")  # must not be read for ever
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        load_config(str(tmp_path))
