@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from tare_imagetools.serve.htpasswd import BadPasswordFile, Htpasswd
 from tare_imagetools.serve.server import RegistryServer
 from tare_imagetools.serve.storage import RootInUse, write_atomically
 
@@ -17,10 +18,14 @@ from tare_imagetools.serve.storage import RootInUse, write_atomically
               help="Where to listen; port 0 takes a free one.")  # fmt: skip
 @click.option("--root", default="/var/lib/tare/registry", show_default=True,
               type=click.Path(file_okay=False, path_type=Path), help="Where content is kept.")  # fmt: skip
+@click.option("--htpasswd", type=click.Path(path_type=Path), metavar="FILE",
+              help="Ask for a name and password of this file (made by htpasswd -B).")  # fmt: skip
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Written with HOST:PORT once requests are answered; removed at the end.")  # fmt: skip
 @click.option("--log-requests", is_flag=True, help="A line on stderr for each request.")
-def command(listen: str, root: Path, ready_file: Path | None, log_requests: bool) -> None:
+def command(
+    listen: str, root: Path, htpasswd: Path | None, ready_file: Path | None, log_requests: bool
+) -> None:
     """Serve the folder ROOT as a registry until SIGTERM or SIGINT.
 
     It speaks the OCI distribution-spec 1.1: push and pull, tags, referrers, mounting, deletion. The content
@@ -29,8 +34,9 @@ def command(listen: str, root: Path, ready_file: Path | None, log_requests: bool
     host, port = read_address(listen)
     log = (lambda line: print(line, file=sys.stderr, flush=True)) if log_requests else None
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before any thread begins
+    guard = read_passwords(htpasswd) if htpasswd else None
     try:
-        server = RegistryServer(root, host, port, log=log)
+        server = RegistryServer(root, host, port, guard=guard, log=log)
     except RootInUse as error:
         raise click.ClickException(
             f"serve {root}: another server has it\nhint: stop that one, or choose another --root"
@@ -44,6 +50,15 @@ def command(listen: str, root: Path, ready_file: Path | None, log_requests: bool
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
         if ready_file:
             ready_file.unlink(missing_ok=True)
+
+
+def read_passwords(path: Path) -> Htpasswd:
+    try:
+        return Htpasswd(path)
+    except BadPasswordFile as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"read {path}: {error.strerror}") from error
 
 
 def read_address(text: str) -> tuple[str, int]:

@@ -47,7 +47,7 @@ class Fault(Exception):
         self.code = code
         self.status = status or default_status
         self.detail = detail
-        self.headers = headers or []
+        self.headers = list(headers or ())
 
     def reply(self) -> Reply:
         error: dict[str, object] = {"code": self.code, "message": str(self)}

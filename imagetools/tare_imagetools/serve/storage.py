@@ -77,9 +77,9 @@ class Storage:
 
     def make_layout(self, name: str) -> Path:
         layout = self.layout_path(name)
+        for algorithm in HEX_LENGTH:
+            (layout / "blobs" / algorithm).mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (layout / "oci-layout").exists():
-            for algorithm in HEX_LENGTH:
-                (layout / "blobs" / algorithm).mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         return layout
 
