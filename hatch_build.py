@@ -24,7 +24,7 @@ SAFE = ["-O2", "-fstack-protector-strong", "-D_GNU_SOURCE"]
 # extension module → (folders of its C, the first with its .cdef; what it links statically beside libc)
 EXTENSIONS = {
     "tare_runtime._core": (["runtime/csrc/core", "runtime/csrc/record"], []),
-    "tare_runtime._seccomp": (["runtime/csrc/seccomp"], ["-l:libseccomp.a"]),
+    "tare_runtime._libseccomp": (["runtime/csrc/seccomp"], ["-l:libseccomp.a"]),
     "tare_imagetools._layer": (["imagetools/csrc/layer"], ["-lpthread"]),
 }
 
