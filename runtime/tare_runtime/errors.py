@@ -99,7 +99,9 @@ class NotRunning(StateError):
 class KernelError(RuntimeFailure):
     """Raised where a system call fails: `op` was tried on `what`; `pointer` is the field that asked."""
 
-    def __init__(self, op: str, pointer: str, errno: int, what: str, hint: str = "") -> None:
+    def __init__(
+        self, op: str, pointer: str, errno: int, what: str, hint: str = "", reason: str = ""
+    ) -> None:
         from posix import strerror
 
         self.op = op
@@ -107,7 +109,7 @@ class KernelError(RuntimeFailure):
         self.errno = errno
         self.what = what
         where = f" ({pointer})" if pointer else ""
-        reason = strerror(errno).lower()
+        reason = reason or strerror(errno).lower()
         super().__init__(f"{op} {what}{where}: {reason}" if what else f"{op}{where}: {reason}", hint)
 
 

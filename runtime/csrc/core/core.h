@@ -4,6 +4,7 @@
 #define TARE_CORE_H
 
 #include "../ops.h"
+#include "constants.h"
 #include <errno.h>
 #include <stddef.h>
 #include <unistd.h>

@@ -1,0 +1,12 @@
+"""`tare-runtime`, as its launcher runs it. Kept this short: a script run by its path is never cached."""
+
+import sys
+
+_HERE = __file__.rpartition("/tare_runtime/")[0]
+sys.path.insert(0, _HERE)
+
+from posix import _exit  # noqa: E402
+
+from tare_runtime.cli.start import start  # noqa: E402
+
+_exit(start(sys.argv[1:]))

@@ -1,0 +1,30 @@
+"""From the script to `main`: where the packages lie, and nothing left unwritten at the end."""
+
+import sys
+
+TYPE_CHECKING = False
+
+
+def start(argv: "list[str]") -> int:
+    """Run the command line; the caller ends the process without tidying the interpreter up, which is slow."""
+    _find_backend()
+    from tare_runtime.cli.main import main
+
+    code = main(argv)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            return code or 1
+    return code
+
+
+def _find_backend() -> None:
+    """Of a checkout, the backend of cffi is in the site-packages beside the interpreter.
+
+    The launcher starts us as PREFIX/bin/python3, and -S keeps site-packages off the path.
+    """
+    if sys.path[0].endswith("/site-packages"):
+        return
+    prefix = sys.executable.rpartition("/bin/")[0]
+    sys.path.insert(1, f"{prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages")

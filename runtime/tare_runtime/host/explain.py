@@ -1,0 +1,136 @@
+"""From (operation, errno) to words: what was tried, on what, why it failed, and what to do.
+
+Cold: loaded when something has failed. Callers match on some phrases; docker takes exit status 127 from
+"executable file not found" and "no such file or directory", 126 from "permission denied".
+"""
+
+from errno import EACCES, EBADMSG, EINVAL, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, EPERM
+from posix import strerror
+
+from tare_runtime.errors import KernelError, RuntimeFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tare_runtime.host.spawn import Failed
+    from tare_runtime.plan.ops import Op
+
+# kind → (verb, which arguments name the object)
+_WORDS: dict[str, tuple[str, str]] = {
+    "host_mkdir": ("make cgroup", "{0}"),
+    "host_write": ("write {1!r} to", "{0}"),
+    "host_copy_parent": ("copy the parent's {1} to", "{0}"),
+    "join_cgroup": ("join cgroup", "{0}"),
+    "oom_score_adj": ("set oom_score_adj to", "{0}"),
+    "setns_path": ("join namespace", "{1}"),
+    "setns_process": ("join the container's namespaces", ""),
+    "clone": ("make the new namespaces", ""),
+    "become_root": ("become root in the user namespace", ""),
+    "sethostname": ("set hostname", "{0}"),
+    "setdomainname": ("set domainname", "{0}"),
+    "sysctl": ("set sysctl {0} to", "{1!r}"),
+    "rootfs": ("bind the rootfs", "{0}"),
+    "mount": ("mount {0} on", "{2}"),
+    "bind": ("bind {0} on", "{1}"),
+    "remount": ("change the mount", "{0}"),
+    "mkdir": ("make directory", "{0}"),
+    "mknod": ("make device", "{0}"),
+    "symlink": ("make symlink", "{1}"),
+    "mask": ("mask", "{0}"),
+    "readonly": ("make read-only", "{0}"),
+    "pivot_root": ("make the rootfs the root", ""),
+    "root_attr": ("set attributes of the root mount", ""),
+    "console": ("open a terminal", ""),
+    "rlimit": ("set limit", "{0}"),
+    "chdir": ("change directory to", "{0}"),
+    "user": ("become user", "{0}:{1}"),
+    "capset": ("set capabilities", ""),
+    "drop_bounding": ("drop capabilities from the bounding set", ""),
+    "seccomp": ("load the seccomp filter", ""),
+}
+
+_HINTS: dict[tuple[str, int], str] = {
+    ("mount", EPERM): "in a user namespace /proc needs a new pid namespace, /sys a new network namespace",
+    ("mount", ENODEV): "this kernel does not know the file system: check linux mounts[].type",
+    ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
+    ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
+    ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
+    ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",
+    ("clone", EPERM): "new namespaces take CAP_SYS_ADMIN, or a user namespace among them",
+    ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
+    ("clone", EINVAL): "this kernel lacks one of the namespaces",
+    ("join_cgroup", ENOSPC): "the cpuset of the cgroup has no cpus or memory nodes",
+    ("host_write", EINVAL): "the kernel does not take this value for the limit",
+    ("host_write", ENOENT): "this kernel does not have the limit",
+    ("host_write", EACCES): "the cgroup belongs to another user, or the limit is above its parent's",
+    ("chdir", ENOENT): "process.cwd must be a directory in the container",
+    ("chdir", EPERM): "process.cwd leads out of the container: that is refused",
+    ("sysctl", ENOENT): "this kernel has no such sysctl",
+    ("sysctl", EACCES): "the sysctl is read-only in these namespaces",
+    ("exec", ENOEXEC): "the file has no format that this kernel executes: is it for this architecture?",
+}
+
+
+def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> RuntimeFailure:
+    """The error of a failed operation of `plan`."""
+    if failed.errno == EBADMSG and not 0 <= failed.index < len(plan):
+        return RuntimeFailure(f"unable to start container process: {failed.detail or 'the plan is damaged'}")
+    kind, pointer, args = plan[failed.index]
+    reason = failed.detail or strerror(failed.errno).lower()
+    hint = _HINTS.get((kind, failed.errno), "")
+    if kind in ("find_executable", "exec"):
+        return _exec_error(process["args"][0], failed, pointer, hint)
+    if kind == "run_hook":
+        from tare_runtime.errors import HookError
+
+        name = str(args[0])
+        return HookError(name.split(" ")[0], int(name.partition("#")[2]), str(args[1]), reason)
+    verb, what = _WORDS.get(kind, (kind.replace("_", " "), ""))
+    named = _named(kind, args)
+    verb, what = verb.format(*named), what.format(*named)
+    words = strerror(failed.errno).lower()
+    if failed.detail and words not in failed.detail:
+        reason = f"{failed.detail}: {words}"
+    tried = "unable to start container process: error during container init: " + verb
+    return KernelError(tried, pointer, failed.errno, what, hint, reason)
+
+
+def _named(kind: str, args: "tuple[object, ...]") -> "list[object]":
+    if kind == "rlimit":
+        from tare_runtime.plan.identity import RLIMITS
+
+        return [f"RLIMIT_{RLIMITS[int(str(args[0]))]} to {args[1]}:{args[2]}"]
+    return list(args)
+
+
+def _exec_error(name: str, failed: "Failed", pointer: str, hint: str) -> KernelError:
+    words = strerror(failed.errno).lower()
+    reason = failed.detail if failed.detail.startswith("executable file") else words
+    tried = f"unable to start container process: exec: {_quoted(name)}"
+    error = KernelError(tried, "", failed.errno, "", hint, reason)  # in the words that callers match
+    error.pointer = pointer
+    return error
+
+
+def _quoted(text: str) -> str:
+    from tare_runtime.json_text import dumps
+
+    return dumps(text)
+
+
+def warning(plan: "list[Op]", index: int, errno: int, text: str) -> str:
+    _kind, pointer, _args = plan[index]
+    return f"{pointer}: {text}: {strerror(errno).lower()}"
+
+
+def died(state: "dict[str, Any]") -> RuntimeFailure:
+    """init ended without a word: killed from outside, by the kernel for want of memory as a rule."""
+    from tare_runtime.cgroup.life import oom_count
+
+    if oom_count(state):
+        return RuntimeFailure(
+            "unable to start container process: container init was OOM-killed (memory limit too low?)",
+            "raise linux.resources.memory.limit: about 300 kB are needed before the program itself",
+        )
+    return RuntimeFailure("unable to start container process: container init was killed before it was ready")

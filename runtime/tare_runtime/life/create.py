@@ -1,0 +1,302 @@
+"""Making a container: from a bundle to a process that waits at the gate, or runs at once.
+
+The order is such that a kill -9 at any point leaves what `delete` finds and removes: the state is on disk,
+with the cgroups to be made, before the first of them is; init dies with the conversation.
+"""
+
+import posix
+from time import gmtime, time_ns
+
+from tare_runtime._core import lib
+from tare_runtime.cgroup.plan import ensure_unused, plan_cgroup
+from tare_runtime.config.read import load_config
+from tare_runtime.errors import RuntimeFailure
+from tare_runtime.host import spawn
+from tare_runtime.host.spawn import Conversation, checked, run_host_ops
+from tare_runtime.plan.build import Request, plan_container
+from tare_runtime.state.store import GATE, OCI_VERSION, StateDir, StateStore, process_start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tare_runtime.cgroup.paths import CgroupPlan
+    from tare_runtime.plan.ops import Op
+
+    State = dict[str, Any]
+
+
+class Created:
+    """A container that was made. Owned by the caller: `master` (-1: no terminal, or sent elsewhere)."""
+
+    __slots__ = ("config", "master", "pid", "state", "state_dir")
+
+    def __init__(self, config: "dict[str, Any]", state: "State", state_dir: StateDir) -> None:
+        self.config = config
+        self.state = state
+        self.state_dir = state_dir
+        self.pid = 0
+        self.master = -1
+
+    def close(self) -> None:
+        self.state_dir.close()
+        if self.master >= 0:
+            posix.close(self.master)
+            self.master = -1
+
+
+class Settings:
+    """How to make it, beside the plan's Request: where its console and pid go, and its stdio."""
+
+    __slots__ = (
+        "config_path",
+        "console_socket",
+        "detached",
+        "pid_file",
+        "root",
+        "stdio",
+        "systemd_cgroup",
+        "warn",
+    )
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        config_path: "str | None" = None,
+        console_socket: str = "",
+        detached: bool = True,
+        pid_file: str = "",
+        stdio: "tuple[int, int, int]" = (0, 1, 2),
+        systemd_cgroup: bool = False,
+        warn: "Callable[[str], None]" = lambda text: None,
+    ) -> None:
+        self.root = root
+        self.config_path = config_path
+        self.console_socket = console_socket
+        self.detached = detached
+        self.pid_file = pid_file
+        self.stdio = stdio
+        self.systemd_cgroup = systemd_cgroup
+        self.warn = warn
+
+
+def create_container(request: Request, settings: Settings) -> Created:
+    """Make the container of `request`.
+
+    With a gate it waits for `start`; without one its program runs when this returns. On failure nothing of
+    it is left. Raises: RuntimeFailure and its kin.
+    """
+    config = load_config(request.bundle, settings.config_path, warn=settings.warn)
+    check_terminal(config["process"], settings.console_socket, detached=settings.detached)
+    cgroup, plan = make_plan(config, request, settings)
+    ensure_unused(cgroup)
+    state_dir = StateStore(settings.root).create(request.id)
+    state = _first_state(config, request, cgroup)
+    created = Created(config, state, state_dir)
+    try:
+        state_dir.write(state)
+        _bring_up(created, plan, request, settings)
+    except BaseException as error:
+        from tare_runtime.life.undo import undo_create
+
+        undo_create(created, error)
+        raise explained(error, plan, config["process"]) from error
+    return created
+
+
+def make_plan(
+    config: "dict[str, Any]", request: Request, settings: Settings
+) -> "tuple[CgroupPlan, list[Op]]":
+    cgroup = plan_cgroup(config, request.id, systemd=settings.systemd_cgroup, warn=settings.warn)
+    profile = (config.get("linux") or {}).get("seccomp")
+    seccomp = None
+    if profile:
+        from tare_runtime.seccomp.cache import load_filter
+
+        seccomp = load_filter(profile, settings.root + "/.cache/seccomp")
+    return cgroup, plan_container(config, request, cgroup, seccomp)
+
+
+def check_terminal(process: "dict[str, Any]", console_socket: str, *, detached: bool) -> None:
+    """A terminal needs someone who takes its master: a command in the foreground, or a console socket."""
+    if process.get("terminal"):
+        if detached and not console_socket:
+            raise RuntimeFailure(
+                "give the process a terminal: nobody takes its master: the command detaches and there is"
+                " no --console-socket",
+                "set process.terminal to false, or pass --console-socket",
+            )
+    elif console_socket:
+        raise RuntimeFailure(
+            "use --console-socket: the process has no terminal", "set process.terminal to true"
+        )
+
+
+def explained(error: BaseException, plan: "list[Op]", process: "dict[str, Any]") -> BaseException:
+    """The error as the user shall read it."""
+    if isinstance(error, spawn.Failed):
+        from tare_runtime.host.explain import explain
+
+        return explain(error, plan, process)
+    if isinstance(error, OSError):
+        from tare_runtime.errors import HostError
+
+        return HostError(f"unable to start container process: {error.strerror or error}")
+    return error
+
+
+# --- the steps -------------------------------------------------------------------------------------------
+
+
+def _first_state(config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan") -> "State":
+    process = config["process"]
+    rootfs = config["root"]["path"]
+    state: State = {
+        "ociVersion": config.get("ociVersion", OCI_VERSION),
+        "id": request.id,
+        "pid": 0,
+        "pidStart": 0,
+        "creating": True,
+        "bundle": request.bundle,
+        "rootfs": rootfs if rootfs[:1] == "/" else f"{request.bundle}/{rootfs}",
+        "created": timestamp(),
+        "annotations": config.get("annotations") or {},
+        "cgroup": cgroup.as_state(),
+        # What `exec` and the later hooks need to know of the config.
+        "namespaces": [item["type"] for item in (config.get("linux") or {}).get("namespaces") or ()],
+        "process": {key: process[key] for key in _EXEC_DEFAULTS if key in process},
+        "preserveFds": request.preserve_fds,
+    }
+    hooks = config.get("hooks") or {}
+    later = {kind: hooks[kind] for kind in ("startContainer", "poststart", "poststop") if hooks.get(kind)}
+    if later:
+        state["hooks"] = later
+    profile = (config.get("linux") or {}).get("seccomp")
+    if profile:
+        state["seccomp"] = profile
+    return state
+
+
+_EXEC_DEFAULTS = ("user", "env", "cwd", "capabilities", "rlimits", "noNewPrivileges", "oomScoreAdj")
+
+
+def timestamp() -> str:
+    """Now, as RFC 3339 with nanoseconds in UTC."""
+    now = time_ns()
+    t = gmtime(now // 1_000_000_000)
+    return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{now % 1_000_000_000:09}Z"
+
+
+def _bring_up(created: Created, plan: "list[Op]", request: Request, settings: Settings) -> None:
+    host = 0
+    while plan[host][0].startswith("host_"):
+        host += 1
+    run_host_ops(plan[:host])
+    gate = -1
+    if request.gate:
+        gate = checked(lib.tare_gate_listen(created.state_dir.fd, GATE.encode()), "listen at the gate")
+    try:
+        stage_one, conversation = spawn.spawn(
+            plan[host:], host, gate=gate, stdio=settings.stdio, preserve_fds=request.preserve_fds
+        )
+    finally:
+        if gate >= 0:
+            posix.close(gate)
+    with conversation:
+        try:
+            converse(created, conversation, plan, request, settings)
+        finally:
+            lib.tare_reap(stage_one)
+    if settings.pid_file:
+        write_pid_file(settings.pid_file, created.pid)
+
+
+def converse(
+    created: Created,
+    conversation: Conversation,
+    plan: "list[Op]",
+    request: Request,
+    settings: Settings,
+) -> None:
+    """Do the runtime's part until the container waits at the gate, or runs."""
+    while True:
+        message = conversation.receive()
+        kind = message.kind
+        if kind == spawn.CLONED:
+            _settle_process(created, message.value)
+            conversation.go()
+        elif kind == spawn.CONSOLE:
+            created.master = hand_over_console(message.fd, message.text, settings.console_socket)
+        elif kind == spawn.SYNC:
+            from tare_runtime.life.hooks import answer_sync
+
+            answer_sync(created, conversation, message.value)
+        elif kind == spawn.READY:
+            break
+        elif kind == spawn.WARNED:
+            from tare_runtime.host.explain import warning
+
+            settings.warn(warning(plan, message.value, message.errno, message.text))
+        elif kind == spawn.FAILED:
+            raise spawn.Failed(message.value, message.errno, message.text)
+        else:
+            break
+    if kind == spawn.ENDED and (request.gate or killed_by_the_kernel(created)):
+        from tare_runtime.host.explain import died
+
+        raise died(created.state)
+    del created.state["creating"]
+    created.state_dir.write(created.state)
+
+
+def killed_by_the_kernel(created: Created) -> bool:
+    """Whether a process without a gate was killed before, or as, its program began: for want of memory."""
+    if not created.pid:
+        return True
+    if process_start(created.pid):
+        return False
+    from tare_runtime.cgroup.life import oom_count
+    from tare_runtime.life.wait import peek_status
+
+    return peek_status(created.pid) == -9 and oom_count(created.state) > 0
+
+
+def _settle_process(created: Created, pid: int) -> None:
+    created.pid = pid
+    created.state["pid"] = pid
+    created.state["pidStart"] = process_start(pid)
+    created.state_dir.write(created.state)
+    linux = created.config.get("linux") or {}
+    if linux.get("uidMappings") or linux.get("gidMappings"):
+        from tare_runtime.host.idmap import write_maps
+
+        write_maps(pid, linux.get("uidMappings") or [], linux.get("gidMappings") or [])
+
+
+def hand_over_console(master: int, name: str, console_socket: str) -> int:
+    """Send the master on and close it, or keep it (returned; the caller's) where there is no socket."""
+    if not console_socket:
+        return master
+    try:
+        result = lib.tare_send_console(console_socket.encode(), master, name.encode())
+        checked(result, f"send the terminal to --console-socket {console_socket}")
+    finally:
+        posix.close(master)
+    return -1
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Digits without a newline (callers parse them untrimmed), in one step."""
+    temporary = f"{path}.{posix.getpid()}.tmp"
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+    try:
+        fd = posix.open(temporary, flags, 0o644)
+        try:
+            posix.write(fd, b"%d" % pid)
+        finally:
+            posix.close(fd)
+        posix.rename(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"write --pid-file {path}: {str(error.strerror).lower()}") from None

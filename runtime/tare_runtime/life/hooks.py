@@ -1,0 +1,42 @@
+"""Which hooks run when, and the state document they get. The running itself is host.hooks'.
+
+Spec: runtime-spec 1.3, runtime.md "Lifecycle" steps 3 to 13; config.md "POSIX-platform Hooks".
+"""
+
+from tare_runtime.host.hooks import run_hooks
+from tare_runtime.json_text import dumps
+from tare_runtime.plan.ops import SYNC_HOST_HOOKS
+from tare_runtime.state.store import oci_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tare_runtime.host.spawn import Conversation
+    from tare_runtime.life.create import Created
+
+    State = dict[str, Any]
+
+
+def state_document(state: "State", status: str) -> bytes:
+    """The state as hooks read it on standard input."""
+    return dumps(oci_state(state, status)).encode()
+
+
+def answer_sync(created: "Created", conversation: "Conversation", point: int) -> None:
+    """At a sync point: run the hooks that belong to our namespaces, hand init the state for its own."""
+    if point == SYNC_HOST_HOOKS:
+        hooks = created.config.get("hooks") or {}
+        document = state_document(created.state, "creating")
+        for kind in ("prestart", "createRuntime"):
+            run_hooks(kind, hooks.get(kind) or [], document, fatal=True)
+        conversation.go(document)
+    else:
+        conversation.go(state_document(created.state, "created"))
+
+
+def run_late_hooks(kind: str, state: "State", status: str, *, fatal: bool) -> None:
+    """poststart and poststop, from the copies in the state."""
+    hooks = (state.get("hooks") or {}).get(kind)
+    if hooks:
+        run_hooks(kind, hooks, state_document(state, status), fatal=fatal)

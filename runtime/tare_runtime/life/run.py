@@ -1,0 +1,44 @@
+"""create and start in one, and the foreground."""
+
+from tare_runtime._core import lib
+from tare_runtime.life.create import Created, Settings, create_container
+from tare_runtime.plan.build import Request
+
+TYPE_CHECKING = False
+
+
+def run_container(request: Request, settings: Settings, *, keep: bool, subreaper: bool) -> int:
+    """Run a container; in the foreground its exit code is returned and it is deleted, unless `keep`.
+
+    `request.gate` must be false: nothing waits between create and start here.
+    """
+    if not settings.detached and subreaper:
+        lib.tare_subreaper(1)
+    created = create_container(request, settings)
+    try:
+        if (created.state.get("hooks") or {}).get("poststart"):
+            _poststart(created)
+        if settings.detached:
+            return 0
+        from tare_runtime.life.wait import supervise
+
+        code = supervise(created.pid, created.master)
+        if not keep:
+            from tare_runtime.life.delete import clean_up
+
+            clean_up(created.state, created.state_dir)
+        return code
+    finally:
+        created.close()
+
+
+def _poststart(created: Created) -> None:
+    from tare_runtime.life.hooks import run_late_hooks
+    from tare_runtime.life.undo import undo_create
+
+    try:
+        run_late_hooks("poststart", created.state, "running", fatal=True)
+    except BaseException as error:
+        created.state["creating"] = True
+        undo_create(created, error)
+        raise

@@ -1,0 +1,79 @@
+"""Opening the gate: the created container becomes its program."""
+
+import posix
+
+from tare_runtime._core import lib
+from tare_runtime.errors import NotRunning, StateError
+from tare_runtime.host import spawn
+from tare_runtime.host.spawn import Conversation
+from tare_runtime.state.store import GATE, StateDir, StateStore, status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    State = dict[str, Any]
+
+
+def start_container(root: str, id: str) -> None:
+    """Raises: StateError unless it is `created`; KernelError if its program cannot be executed."""
+    with StateStore(root).open(id) as state_dir:
+        state = state_dir.read()
+        with Conversation(_knock(state_dir, state)) as conversation:
+            hooks = state.get("hooks") or {}
+            document = b""
+            if hooks.get("startContainer"):
+                from tare_runtime.life.hooks import state_document
+
+                document = state_document(state, "created")
+            conversation.go(document)
+            message = conversation.receive()
+        if message.kind == spawn.FAILED:
+            raise _failure(root, state, message)
+        if hooks.get("poststart"):
+            _poststart(root, state)
+
+
+def _knock(state_dir: StateDir, state: "State") -> int:
+    """A connection to the gate (the caller's); the gate is gone after it, so only one `start` succeeds."""
+    with state_dir.lock():
+        have = status(state, state_dir.path)
+        if have != "created":
+            word = "an already running" if have == "running" else f"a container that is {have}, not a created"
+            message = f"cannot start {word} container: {state['id']}"
+            raise StateError(state["id"], have, "created", message)
+        connection: int = lib.tare_gate_connect(state_dir.fd, GATE.encode())
+        if connection < 0:
+            raise NotRunning(state["id"], "stopped", "created")
+        posix.unlink(GATE, dir_fd=state_dir.fd)
+    return connection
+
+
+def _failure(root: str, state: "State", message: spawn.Message) -> BaseException:
+    """The plan is made again to find what the failed operation was: it is the same every time."""
+    from tare_runtime.config.read import load_config
+    from tare_runtime.life.create import Settings, explained, make_plan
+    from tare_runtime.plan.build import Request
+
+    config = load_config(state["bundle"], state.get("configPath"))
+    request = Request(state["id"], state["bundle"], preserve_fds=state.get("preserveFds", 0))
+    _, plan = make_plan(config, request, Settings(root))
+    failed = spawn.Failed(message.value, message.errno, message.text)
+    return explained(failed, plan, config["process"])
+
+
+def _poststart(root: str, state: "State") -> None:
+    """Spec: runtime-spec 1.3, runtime.md "Lifecycle" 9: a failing poststart hook is an error."""
+    from tare_runtime.errors import HookError
+    from tare_runtime.life.hooks import run_late_hooks
+
+    try:
+        run_late_hooks("poststart", state, "running", fatal=True)
+    except HookError:
+        from tare_runtime.life.kill import signal_container
+
+        try:
+            signal_container(root, state["id"], 9)
+        except StateError:
+            pass
+        raise

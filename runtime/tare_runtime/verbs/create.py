@@ -1,0 +1,63 @@
+"""create: make a container and leave it waiting for `start`."""
+
+import posix
+
+from tare_runtime.life.create import Settings, create_container
+from tare_runtime.plan.build import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tare_runtime.cli.argv import Options
+
+
+def run(options: "Options") -> int:
+    create_container(request_of(options, gate=True), settings_of(options, detached=True)).close()
+    return 0
+
+
+def request_of(options: "Options", *, gate: bool) -> Request:
+    return Request(
+        options.args[0],
+        absolute(options.bundle),
+        gate=gate,
+        no_pivot=options.no_pivot,
+        no_new_keyring=options.no_new_keyring,
+        preserve_fds=options.preserve_fds,
+        set_groups=posix.geteuid() == 0,
+    )
+
+
+def settings_of(options: "Options", *, detached: bool) -> Settings:
+    refuse_pidfd_socket(options)
+    return Settings(
+        options.root,
+        config_path=options.config or None,
+        console_socket=options.console_socket,
+        detached=detached,
+        pid_file=options.pid_file,
+        systemd_cgroup=options.systemd_cgroup,
+        warn=warner(options),
+    )
+
+
+def refuse_pidfd_socket(options: "Options") -> None:
+    if options.pidfd_socket:
+        from tare_runtime.errors import UsageError
+
+        raise UsageError("--pidfd-socket is not supported by this runtime yet")
+
+
+def warner(options: "Options"):  # type: ignore[no-untyped-def]  # a function, whose type would be an import
+    def warn(text: str) -> None:
+        from tare_runtime.cli.main import open_log
+
+        open_log(options).warn(text)
+
+    return warn
+
+
+def absolute(path: str) -> str:
+    """A path from the current directory on, without a trailing slash."""
+    if path[:1] != "/":
+        path = posix.getcwd() + ("/" + path if path not in ("", ".") else "")
+    return path.rstrip("/") or "/"
