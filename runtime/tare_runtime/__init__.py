@@ -1,0 +1,8 @@
+_API = ("Container", "Process", "State", "create", "get", "ids", "plan", "run")
+
+
+def __getattr__(name: str) -> object:
+    if name not in _API:
+        raise AttributeError(f"module 'tare_runtime' has no attribute {name!r}")
+    module = __import__("tare_runtime.api", None, None, (name,))
+    return getattr(module, name)

@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
 
 def run(options: "Options") -> int:
-    id = options.args[0]
-    with StateStore(options.root).open(id) as state_dir, state_dir.lock():
+    pause_container(options.root, options.args[0])
+    return 0
+
+
+def pause_container(root: str, id: str) -> None:
+    """Raises: StateError unless it is running."""
+    with StateStore(root).open(id) as state_dir, state_dir.lock():
         state = state_dir.read()
         have = status(state, state_dir.path)
         if have == "stopped":
@@ -19,4 +24,3 @@ def run(options: "Options") -> int:
         if have not in ("running", "created"):
             raise StateError(id, have, "running", f"cannot pause container {id}: it is {have}")
         freeze(state)
-    return 0

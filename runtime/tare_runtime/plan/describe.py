@@ -1,0 +1,115 @@
+"""Plans for people and programs: names for arguments, words for flags. Cold; `plan` alone loads it."""
+
+from tare_runtime.plan.identity import CAPABILITIES, NAMESPACES, RLIMITS
+from tare_runtime.plan.mounts import ATTRIBUTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tare_runtime.plan.ops import Arg, Op
+
+# kind → the names of its arguments, in order
+FIELDS: dict[str, str] = {
+    "host_mkdir": "path",
+    "host_write": "path data",
+    "host_copy_parent": "directory name",
+    "join_cgroup": "path",
+    "oom_score_adj": "value",
+    "setns_path": "namespaces path",
+    "setns_process": "namespaces",
+    "open_proc": "",
+    "clone": "namespaces",
+    "sync": "point",
+    "become_root": "",
+    "setsid": "",
+    "loopback_up": "",
+    "sethostname": "name",
+    "setdomainname": "name",
+    "sysctl": "path value",
+    "keyring": "name",
+    "root_propagation": "propagation",
+    "rootfs": "path",
+    "mount": "fstype source target attr data propagation flags",
+    "bind": "source target attr_set attr_clear recursive_set recursive_clear propagation flags",
+    "remount": "target attr_set attr_clear",
+    "mkdir": "target mode",
+    "mknod": "target mode major minor uid gid",
+    "symlink": "text target",
+    "mask": "target",
+    "readonly": "target",
+    "pivot_root": "how",
+    "root_attr": "attr_set propagation",
+    "console": "width height uid bind_console",
+    "run_hook": "name path args env timeout_s",
+    "rlimit": "resource soft hard",
+    "chdir": "path",
+    "drop_bounding": "keep",
+    "user": "uid gid umask groups set_groups",
+    "capset": "effective permitted inheritable ambient",
+    "no_new_privs": "",
+    "seccomp": "program flags",
+    "find_executable": "name env",
+    "home": "uid",
+    "ready": "",
+    "gate": "",
+    "close_fds": "first",
+    "exec": "args env",
+}
+
+_PROPAGATIONS = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
+_FLAGS = ("plain-directory", "recursive", "copy-up", "optional")
+_HOW = ("pivot_root", "move", "chroot")
+_POINTS = {1: "id-maps", 2: "host-hooks", 3: "start-hooks"}
+_REC = 1 << 14
+
+
+def stage(op: "Op", seen_clone: bool) -> str:
+    """Where an operation runs: "host", "enter" or "setup"."""
+    if op[0].startswith("host_"):
+        return "host"
+    return "setup" if seen_clone else "enter"
+
+
+def named(op: "Op") -> "dict[str, object]":
+    """The arguments by name, each in words where its number stands for some."""
+    kind, _pointer, args = op
+    return {name: _words(name, arg) for name, arg in zip(FIELDS[kind].split(), args, strict=True)}
+
+
+def _words(name: str, arg: "Arg") -> object:
+    if isinstance(arg, bytes):
+        return _from_bytes(name, arg)
+    if isinstance(arg, str):
+        return arg
+    if name == "namespaces":
+        return [word for word, flag in NAMESPACES.items() if arg & flag]
+    if name.startswith(("attr", "recursive_")):
+        return _attributes(arg)
+    if name == "propagation":
+        base = next((word for flag, word in _PROPAGATIONS.items() if arg & flag), "")
+        return ("r" if arg & _REC else "") + base
+    if name == "flags":
+        return [word for bit, word in enumerate(_FLAGS) if arg >> bit & 1]
+    if name in ("mode", "umask"):
+        return f"{arg:#o}"
+    if name in ("keep", "effective", "permitted", "inheritable", "ambient"):
+        return ["CAP_" + word for number, word in enumerate(CAPABILITIES) if arg >> number & 1]
+    if name == "resource":
+        return "RLIMIT_" + RLIMITS[arg]
+    if name == "how":
+        return _HOW[arg]
+    if name == "point":
+        return _POINTS[arg]
+    return bool(arg) if name in ("set_groups", "bind_console") else arg
+
+
+def _attributes(bits: int) -> "list[str]":
+    words = [word for word, (add, _drop) in ATTRIBUTES.items() if add and bits & add == add]
+    return words if "noatime" not in words else [word for word in words if word != "strictatime"]
+
+
+def _from_bytes(name: str, arg: bytes) -> object:
+    if name == "program":
+        return f"{len(arg) // 8} instructions"
+    if name == "groups":
+        return [int.from_bytes(arg[at : at + 4], "little") for at in range(0, len(arg), 4)]
+    return [item.decode("utf-8", "replace") for item in arg.split(b"\0")[:-1]]
