@@ -99,13 +99,17 @@ def test_packages_carry_the_marker_for_type_checkers() -> None:
 
 
 def test_only_the_command_line_ends_the_process() -> None:
-    """`sys.exit` in the depth hides errors from whoever imports us; it belongs to `__main__` and `cli`."""
+    """`sys.exit` in the depth hides errors from whoever imports us.
+
+    It belongs to `__main__`, to `cli`, and to the last lines of a file that is run as a script.
+    """
     found = []
     for package in FOLDERS:
         for name, path in package_modules(package).items():
             if name.endswith("__main__") or ".cli" in name:
                 continue
-            for number, line in enumerate(path.read_text().splitlines(), 1):
+            importable = path.read_text().partition('\nif __name__ == "__main__":')[0]
+            for number, line in enumerate(importable.splitlines(), 1):
                 if re.search(r"\bsys\.exit\(|\braise SystemExit\b", line):
                     found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert not found, "\n".join(found)
