@@ -11,6 +11,7 @@ import subprocess
 import termios
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 TIMEOUT_S = 60
 PROMPT = b"ready> "
@@ -25,9 +26,11 @@ class Outcome:
     err: str
 
 
-def execute(argv: list[str], *, stdin: bytes = b"", env: dict[str, str] | None = None) -> Outcome:
+def execute(
+    argv: list[str], *, stdin: bytes = b"", env: dict[str, str] | None = None, folder: Path | None = None
+) -> Outcome:
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, env=env, timeout=TIMEOUT_S)
+        done = subprocess.run(argv, input=stdin, capture_output=True, env=env, cwd=folder, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as late:
         return Outcome(-1, _text(late.stdout), f"{_text(late.stderr)}\nstill running after {TIMEOUT_S} s")
     return Outcome(done.returncode, _text(done.stdout), _text(done.stderr))

@@ -27,7 +27,9 @@ class Engine:
     def run(self, *args: str, stdin: bytes = b"", output: bool = True) -> Outcome:
         """`run ARGS`, its result written down."""
         argv = [*self.caller.run_argv(self.subject), *args]
-        return self.transcript.show(execute(argv, stdin=stdin, env=self.caller.env), output=output)
+        return self.transcript.show(
+            execute(argv, stdin=stdin, env=self.caller.env, folder=self.caller.scratch), output=output
+        )
 
     def call(self, *args: str, stdin: bytes = b"", output: bool = True) -> Outcome:
         """Any other command of the client, its result written down."""
@@ -35,7 +37,7 @@ class Engine:
 
     def quietly(self, *args: str, stdin: bytes = b"") -> Outcome:
         argv = [*self.caller.argv(self.subject), *args]
-        return execute(argv, stdin=stdin, env=self.caller.env)
+        return execute(argv, stdin=stdin, env=self.caller.env, folder=self.caller.scratch)
 
     def on_terminal(self, *args: str, typed: bytes = b"") -> Outcome:
         """A command on a terminal of ROWS × COLUMNS; `run` gets the runtime."""
