@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
+import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,36 @@ def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "is not HOST:PORT" in done.stderr
     assert not (tmp_path / "root").exists()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)
+    return folder
+
+
+def test_https_is_spoken_and_a_silent_client_holds_nobody_up(tmp_path: Path, certificate: Path) -> None:
+    cert, key = str(certificate / "cert.pem"), str(certificate / "key.pem")
+    trust = ssl.create_default_context(cafile=cert)
+    options = ("--root", str(tmp_path), "--tls-cert", cert, "--tls-key", key)
+    with serving(*options) as (_, line), ExitStack() as stack:
+        host, port = line.split()[-1].split(":")
+        for _ in range(5):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        with urllib.request.urlopen(f"https://{host}:{port}/v2/", timeout=10, context=trust) as reply:
+            assert reply.status == 200
+        with pytest.raises(OSError):
+            urllib.request.urlopen(f"http://{host}:{port}/v2/", timeout=10)
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path: Path, certificate: Path) -> None:
+    for path in (tmp_path / "missing", Path(__file__), certificate / "cert.pem"):  # the last lacks its key
+        command = [TARE_IMAGE, "serve", "--listen", "127.0.0.1:0", "--root", str(tmp_path)]
+        done = subprocess.run([*command, "--tls-cert", str(path)], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0
+        assert str(path) in done.stderr
+        assert "Traceback" not in done.stderr
