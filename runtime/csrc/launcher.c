@@ -1,4 +1,5 @@
-// The command `tare-runtime`: execs the interpreter beside it, isolated, on the package's __main__.
+// The command `tare-runtime`: execs the interpreter beside it, isolated, on the package's one cached file, or
+// on its __main__ where that has not been made yet (see tare_runtime/onefile.py).
 //
 // -I -S keep site, .pth files, PYTHON* variables and the user's folders out: start-up is what a runtime
 // spends most on, and no other package may take part in it.
@@ -11,6 +12,7 @@
 
 #ifndef PYTHON_DIR
 #define PYTHON_DIR "python3"
+#define CACHE_TAG "cpython-3"
 #endif
 
 enum { MAX_ARGS = 4096 };
@@ -37,7 +39,8 @@ static int own_folder(char *out, size_t size)
 
 int main(int argc, char **argv)
 {
-    char folder[PATH_MAX], python[PATH_MAX + 64], script[PATH_MAX + 64];
+    char folder[PATH_MAX], python[PATH_MAX + 64];
+    char package[PATH_MAX + 64], script[PATH_MAX + 128];
     char *args[MAX_ARGS + 8];
     int n = 0;
 
@@ -45,11 +48,14 @@ int main(int argc, char **argv)
         return fail("find own folder by", "/proc/self/exe");
     snprintf(python, sizeof python, "%s/python3", folder);
 #ifdef CHECKOUT
-    snprintf(script, sizeof script, "%s/runtime/tare_runtime/__main__.py", CHECKOUT);
+    snprintf(package, sizeof package, "%s/runtime/tare_runtime", CHECKOUT);
 #else
-    snprintf(script, sizeof script, "%s/../lib/" PYTHON_DIR "/site-packages/tare_runtime/__main__.py",
-             folder);
+    *strrchr(folder, '/') = 0;
+    snprintf(package, sizeof package, "%s/lib/" PYTHON_DIR "/site-packages/tare_runtime", folder);
 #endif
+    snprintf(script, sizeof script, "%s/__pycache__/tare-runtime." CACHE_TAG ".pyc", package);
+    if (access(script, R_OK) < 0)
+        snprintf(script, sizeof script, "%s/__main__.py", package);
     if (argc > MAX_ARGS) {
         errno = E2BIG;
         return fail("start with that many arguments:", python);
@@ -59,6 +65,8 @@ int main(int argc, char **argv)
     args[n++] = "-S";
     args[n++] = "-X";
     args[n++] = "utf8";
+    args[n++] = "-X";
+    args[n++] = "no_debug_ranges"; // a quarter of the code's size, and never shown
     args[n++] = script;
     for (int i = 1; i < argc; i++)
         args[n++] = argv[i];

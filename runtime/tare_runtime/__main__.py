@@ -2,11 +2,10 @@
 
 import sys
 
-_HERE = __file__.rpartition("/tare_runtime/")[0]
-sys.path.insert(0, _HERE)
+sys.path.insert(0, __file__.rpartition("/tare_runtime/")[0])
 
 from posix import _exit  # noqa: E402
 
 from tare_runtime.cli.start import start  # noqa: E402
 
-_exit(start(sys.argv[1:]))
+_exit(start(sys.argv[1:], None))

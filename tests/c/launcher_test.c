@@ -50,10 +50,11 @@ static void test_arguments_arrive_unchanged_behind_the_isolation_flags(void)
     static char out[1 << 16], want[1 << 14];
     char *argv[] = {"tare-runtime", "run", "", "a b", "--", "$HOME", "-I", NULL};
     put_interpreter();
-    snprintf(want, sizeof want,
-             "-I\n-S\n-X\nutf8\n%s/../lib/python3/site-packages/tare_runtime/__main__.py\n"
-             "run\n\na b\n--\n$HOME\n-I\n",
-             folder);
+    snprintf(
+        want, sizeof want,
+        "-I\n-S\n-X\nutf8\n-X\nno_debug_ranges\n%.*s/lib/python3/site-packages/tare_runtime/__main__.py\n"
+        "run\n\na b\n--\n$HOME\n-I\n",
+        (int)(strrchr(folder, '/') - folder), folder);
     CHECK_INT(launch(7, argv, 1, out, sizeof out), 0);
     CHECK_STR(out, want);
 }

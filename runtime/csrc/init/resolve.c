@@ -94,13 +94,11 @@ int make_in_root(const char *path, mode_t mode, int is_file)
 {
     char prefix[PATH_MAX];
     size_t at = 0;
-    int parent = open_in_root(".", O_PATH | O_DIRECTORY);
 
     int found = open_in_root(path, O_PATH);
-    if (found != -ENOENT) {
-        close_fd(&parent);
+    if (found != -ENOENT)
         return found;
-    }
+    int parent = open_in_root(".", O_PATH | O_DIRECTORY);
     for (;;) {
         CLEANUP_FD int above = parent;
         int more = next_prefix(path, &at, prefix, sizeof prefix);

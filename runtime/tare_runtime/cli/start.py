@@ -3,14 +3,26 @@
 import sys
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tare_runtime.onefile import Finder
 
 
-def start(argv: "list[str]") -> int:
-    """Run the command line; the caller ends the process without tidying the interpreter up, which is slow."""
+def start(argv: "list[str]", finder: "Finder | None") -> int:
+    """Run the command line; the caller ends the process without tidying the interpreter up, which is slow.
+
+    `finder`: what serves modules from the cached file, or None where that has to be made.
+    """
+    from gc import disable
+
+    disable()  # a command ends before there is anything to collect
     _find_backend()
     from tare_runtime.cli.main import main
 
     code = main(argv)
+    if finder is None or finder.stale:
+        from tare_runtime.onefile_write import write
+
+        write()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
