@@ -4,8 +4,8 @@ import sys
 
 sys.path.insert(0, __file__.rpartition("/tare_runtime/")[0])
 
-from posix import _exit  # noqa: E402
+from posix import _exit
 
-from tare_runtime.cli.start import start  # noqa: E402
+from tare_runtime.cli.start import start
 
 _exit(start(sys.argv[1:], None))

@@ -66,5 +66,5 @@ class Finder:
 def serve(table: "dict[str, Entry]") -> Finder:
     """Serve imports from `table`, before every other finder."""
     finder = Finder(table)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     return finder
