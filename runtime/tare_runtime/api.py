@@ -232,5 +232,10 @@ def plan(bundle: str, id: str = "ID", *, root: "str | None" = None) -> "list[Op]
 
 def _request(bundle: str, id: str, *, gate: bool, preserve_fds: int) -> Request:
     return Request(
-        id, absolute(bundle), gate=gate, preserve_fds=preserve_fds, set_groups=posix.geteuid() == 0
+        id,
+        absolute(bundle),
+        gate=gate,
+        preserve_fds=preserve_fds,
+        set_groups=posix.geteuid() == 0,
+        has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )

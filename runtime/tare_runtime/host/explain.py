@@ -4,7 +4,7 @@ Cold: loaded when something has failed. Callers match on some phrases; docker ta
 "executable file not found" and "no such file or directory", 126 from "permission denied".
 """
 
-from errno import EACCES, EBADMSG, EINVAL, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, EPERM
+from errno import EACCES, EBADMSG, EINVAL, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, ENOTDIR, EPERM
 from posix import strerror
 
 from tare_runtime.errors import KernelError, RuntimeFailure
@@ -56,6 +56,7 @@ _HINTS: dict[tuple[str, int], str] = {
     ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
     ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
     ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
+    ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
     ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",
     ("clone", EPERM): "new namespaces take CAP_SYS_ADMIN, or a user namespace among them",
     ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",

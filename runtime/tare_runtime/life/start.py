@@ -56,7 +56,12 @@ def _failure(root: str, state: "State", message: spawn.Message) -> BaseException
     from tare_runtime.plan.build import Request
 
     config = load_config(state["bundle"], state.get("configPath"))
-    request = Request(state["id"], state["bundle"], preserve_fds=state.get("preserveFds", 0))
+    request = Request(
+        state["id"],
+        state["bundle"],
+        preserve_fds=state.get("preserveFds", 0),
+        has_kcore=posix.access("/proc/kcore", posix.F_OK),
+    )
     _, plan = make_plan(config, request, Settings(root))
     failed = spawn.Failed(message.value, message.errno, message.text)
     return explained(failed, plan, config["process"])

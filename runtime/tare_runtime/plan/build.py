@@ -22,7 +22,16 @@ Seccomp = tuple[bytes, int]  # program, flags of seccomp(2)
 class Request:
     """What beside the config decides a plan: the arguments of `create` and `run`."""
 
-    __slots__ = ("bundle", "gate", "id", "no_new_keyring", "no_pivot", "preserve_fds", "set_groups")
+    __slots__ = (
+        "bundle",
+        "gate",
+        "has_kcore",
+        "id",
+        "no_new_keyring",
+        "no_pivot",
+        "preserve_fds",
+        "set_groups",
+    )
 
     def __init__(
         self,
@@ -34,6 +43,7 @@ class Request:
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
         set_groups: bool = True,
+        has_kcore: bool = False,
     ) -> None:
         self.id = id
         self.bundle = bundle
@@ -42,6 +52,7 @@ class Request:
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
         self.set_groups = set_groups  # false where the user namespace's maps deny it: without root
+        self.has_kcore = has_kcore  # whether this kernel has /proc/kcore, which /dev/core leads to
 
 
 def plan_container(
@@ -169,7 +180,7 @@ def _file_system(
         ops.rootfs("/root/path", root),
     ]
     plan += plan_mounts(config, request.bundle, cgroup)
-    plan += plan_devices(config, in_user_namespace=in_user_namespace)
+    plan += plan_devices(config, in_user_namespace=in_user_namespace, has_kcore=request.has_kcore)
     plan.append(ops.mkdir("/process/cwd", process["cwd"], 0o755))
     if process.get("terminal"):
         plan.append(_console(process, bind_console=True))

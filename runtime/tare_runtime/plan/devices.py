@@ -28,12 +28,12 @@ LINKS = (
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
-    ("/dev/core", "/proc/kcore"),
 )
+CORE_LINK = ("/dev/core", "/proc/kcore")
 PTMX_LINK = ("/dev/ptmx", "pts/ptmx")
 
 
-def plan_devices(config: "dict[str, Any]", *, in_user_namespace: bool) -> "list[Op]":
+def plan_devices(config: "dict[str, Any]", *, in_user_namespace: bool, has_kcore: bool) -> "list[Op]":
     """Default devices, the config's devices, and the links. Nothing where /dev is bound from the host."""
     mounts = config.get("mounts", ())
     for mount in mounts:
@@ -54,6 +54,8 @@ def plan_devices(config: "dict[str, Any]", *, in_user_namespace: bool) -> "list[
         pointer = f"/linux/devices/{index}"
         plan.append(_node(pointer, device["path"], mode, number, owner, in_user_namespace))
     plan += [ops.symlink("", text, path) for path, text in LINKS]
+    if has_kcore:
+        plan.append(ops.symlink("", CORE_LINK[1], CORE_LINK[0]))
     if any(mount.get("type") == "devpts" for mount in mounts):
         plan.append(ops.symlink("", PTMX_LINK[1], PTMX_LINK[0]))
     return plan

@@ -24,6 +24,7 @@ def request_of(options: "Options", *, gate: bool) -> Request:
         no_new_keyring=options.no_new_keyring,
         preserve_fds=options.preserve_fds,
         set_groups=posix.geteuid() == 0,
+        has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def run(options: "Options") -> int:
     id = options.args[0] if options.args else "ID"
-    request = Request(id, absolute(options.bundle), set_groups=posix.geteuid() == 0)
+    has_kcore = posix.access("/proc/kcore", posix.F_OK)
+    request = Request(id, absolute(options.bundle), set_groups=posix.geteuid() == 0, has_kcore=has_kcore)
     settings = Settings(
         options.root,
         config_path=options.config or None,
