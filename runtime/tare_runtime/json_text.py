@@ -46,8 +46,8 @@ def loads(text: str) -> object:
         raise ValueError(f"no value at {_place(text, place.value)}") from None
     except RecursionError:
         raise ValueError(MAX_DEPTH_WORDS) from None
-    except ValueError as error:
-        raise ValueError(_problem(text, error)) from None
+    except (ValueError, SystemError):
+        raise ValueError(_problem(text, start)) from None
     while end < len(text):
         if text[end] not in _SPACE:
             raise ValueError(f"more text after the value at {_place(text, end)}")
@@ -55,12 +55,17 @@ def loads(text: str) -> object:
     return value
 
 
-def _problem(text: str, error: ValueError) -> str:
-    """Word an error of the C scanner: it carries fields where the place is known."""
-    message = getattr(error, "msg", None)
-    if message is None:
+def _problem(text: str, start: int) -> str:
+    """Scan again for words: the C scanner has them only once json.decoder is loaded, and else fails bare."""
+    try:
+        import json.decoder
+
+        _scan(text, start)
+    except json.JSONDecodeError as error:
+        return f"{error.msg[0].lower()}{error.msg[1:]} at {_place(text, error.pos)}"
+    except (ValueError, StopIteration) as error:
         return str(error)
-    return f"{message[0].lower()}{message[1:]} at {_place(text, error.pos)}"  # type: ignore[attr-defined]
+    return "it has no valid form"
 
 
 def _place(text: str, at: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import click  # noqa: TID253  imported on demand itself, by cli.main
 
+from tare_runtime.cli.main import show
 from tare_runtime.cli.table import COMMANDS, GLOBAL_OPTIONS
 from tare_runtime.errors import UsageError
 
@@ -35,15 +34,15 @@ def show_help_or_completion(options: Options) -> int:
     """Print help of the program or of `options.verb`, or the completion script of a shell."""
     group = click_group()
     if options.verb == "completion" and not options.help:
-        sys.stdout.write(_completion_script(options.args[0], group))
+        show(_completion_script(options.args[0], group))
         return 0
     context = click.Context(group, info_name=PROGRAM, **group.context_settings)
     if options.verb:
         command = group.commands[options.verb]
         context = click.Context(command, context, options.verb, **group.context_settings)
-        sys.stdout.write(command.get_help(context) + "\n")
+        show(command.get_help(context) + "\n")
     else:
-        sys.stdout.write(group.get_help(context) + "\n")
+        show(group.get_help(context) + "\n")
     return 0
 
 

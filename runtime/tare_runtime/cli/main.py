@@ -45,6 +45,18 @@ def _dispatch(options: Options) -> int:
     return int(module.run(options))
 
 
+def show(text: str) -> None:
+    """Write a command's result to standard output. Raises: HostError if it is closed or full."""
+    import posix
+
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        while data:
+            data = data[posix.write(1, data) :]
+    except OSError as error:
+        raise HostError(f"write to standard output: {(error.strerror or '').lower()}") from None
+
+
 def _settle_root(options: Options) -> None:
     root = options.root
     if not root:

@@ -24,6 +24,8 @@ def start(argv: "list[str]", finder: "Finder | None") -> int:
 
         write()
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # it was closed before we began
+            continue
         try:
             stream.flush()
         except (OSError, ValueError):

@@ -6,7 +6,7 @@ names the runc whose command line we follow; the last line says who we are.
 
 from __future__ import annotations
 
-import posix
+from tare_runtime.cli.main import show
 
 RUNC_COMPATIBLE = "1.3.0"
 OCI_VERSION = "1.3.0"
@@ -21,5 +21,5 @@ def show_version() -> int:
         f"tare-runtime version {VERSION}",
         "",
     )
-    posix.write(1, "\n".join(lines).encode())
+    show("\n".join(lines))
     return 0

@@ -41,7 +41,7 @@ def load_process(path: str, *, warn: Callable[[str], None] | None = None) -> Con
     found: shape.Found = []
     shape.walk(process, shape.PROCESS, None, found)
     if not found:
-        rules.check_process(process, None, found)
+        rules.check_process(process, None, found, warn)
     if found:
         raise _error(found, path, "/process")
     return process

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tare_runtime.config.shape import Found, Place
 
 NOT_DONE = "is not supported by this runtime yet"
+NO_SELINUX = "cannot be applied: SELinux is not enabled on this host"
 
 RLIMITS = frozenset(
     "RLIMIT_" + name
@@ -43,7 +44,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     if process is None:
         found.append((at("process"), '"process" must be set: there is nothing to run'))
     else:
-        check_process(process, at("process"), found)
+        check_process(process, at("process"), found, warn)
     for index, mount in enumerate(config.get("mounts", ())):
         _check_mount(mount, index, found, warn)
     if "hooks" in config:
@@ -52,7 +53,9 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
         found.append((at("annotations", ""), "an annotation needs a name"))
 
 
-def check_process(process: dict[str, Any], place: Place | None, found: Found) -> None:
+def check_process(
+    process: dict[str, Any], place: Place | None, found: Found, warn: Callable[[str], None] | None
+) -> None:
     """The rules of `process`, which `exec --process` gives as a document of its own."""
     cwd = process.get("cwd")
     if not cwd:
@@ -72,10 +75,13 @@ def check_process(process: dict[str, Any], place: Place | None, found: Found) ->
         )
     if process.get("user", {}).get("umask", 0) > 0o777:
         found.append((((place, "user"), "umask"), "must lie between 0 and 511 (octal 777)"))
-    if process.get("apparmorProfile") and not has_apparmor():
-        found.append(((place, "apparmorProfile"), "cannot be applied: AppArmor is not enabled on this host"))
-    if process.get("selinuxLabel") and not has_selinux():
-        found.append(((place, "selinuxLabel"), "cannot be applied: SELinux is not enabled on this host"))
+    if process.get("apparmorProfile"):
+        off = "cannot be applied: AppArmor is not enabled on this host"
+        found.append(((place, "apparmorProfile"), NOT_DONE if has_apparmor() else off))
+    if process.get("selinuxLabel"):
+        found.append(((place, "selinuxLabel"), NOT_DONE if has_selinux() else NO_SELINUX))
+    if warn and process.get("capabilities"):
+        _warn_of_capabilities(process["capabilities"], warn)
     for name in ("scheduler", "ioPriority", "execCPUAffinity"):
         if name in process:
             found.append(((place, name), NOT_DONE))
@@ -112,6 +118,15 @@ def has_apparmor() -> bool:
 
 def has_selinux() -> bool:
     return posix.access("/sys/fs/selinux/enforce", posix.F_OK)
+
+
+def _warn_of_capabilities(sets: dict[str, list[str]], warn: Callable[[str], None]) -> None:
+    """The specification wants a warning, and no failure, for a name that this kernel does not have."""
+    from tare_runtime.plan.identity import CAPABILITIES
+
+    unknown = {name for names in sets.values() for name in names if name[4:] not in CAPABILITIES}
+    for name in sorted(unknown):
+        warn(f"process.capabilities: {name!r} is unknown and left out")
 
 
 def _check_version(version: str | None, found: Found) -> None:

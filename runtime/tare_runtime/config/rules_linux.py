@@ -7,7 +7,7 @@ from __future__ import annotations
 import posix
 
 from tare_runtime.cgroup.paths import below_root
-from tare_runtime.config.rules import NOT_DONE, at, has_selinux
+from tare_runtime.config.rules import NO_SELINUX, NOT_DONE, at, has_selinux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,6 +214,5 @@ def _check_not_done(linux: dict[str, Any], found: Found) -> None:
         found.append((at("linux", "personality", "domain"), problem))
     if personality.get("flags"):
         found.append((at("linux", "personality", "flags"), NOT_DONE))
-    if linux.get("mountLabel") and not has_selinux():
-        problem = "cannot be applied: SELinux is not enabled on this host"
-        found.append((at("linux", "mountLabel"), problem))
+    if linux.get("mountLabel"):
+        found.append((at("linux", "mountLabel"), NOT_DONE if has_selinux() else NO_SELINUX))

@@ -91,8 +91,12 @@ def create_container(request: Request, settings: Settings) -> Created:
     config = load_config(request.bundle, settings.config_path, warn=settings.warn)
     check_terminal(config["process"], settings.console_socket, detached=settings.detached)
     cgroup, plan = make_plan(config, request, settings)
-    ensure_unused(cgroup)
     state_dir = StateStore(settings.root).create(request.id)
+    try:
+        ensure_unused(cgroup)  # before anything of it is ours to undo
+    except BaseException:
+        state_dir.remove()
+        raise
     state = _first_state(config, request, cgroup)
     created = Created(config, state, state_dir)
     try:
@@ -113,9 +117,9 @@ def make_plan(
     profile = (config.get("linux") or {}).get("seccomp")
     seccomp = None
     if profile:
-        from tare_runtime.seccomp.cache import load_filter
+        from tare_runtime.seccomp.cache import CACHE_NAME, load_filter
 
-        seccomp = load_filter(profile, settings.root + "/.cache/seccomp")
+        seccomp = load_filter(profile, settings.root + CACHE_NAME)
     return cgroup, plan_container(config, request, cgroup, seccomp)
 
 

@@ -50,9 +50,9 @@ def exec_process(
         flags |= NAMESPACES[name]
     seccomp = None
     if state.get("seccomp"):
-        from tare_runtime.seccomp.cache import load_filter
+        from tare_runtime.seccomp.cache import CACHE_NAME, load_filter
 
-        seccomp = load_filter(state["seccomp"], settings.root + "/.cache/seccomp")
+        seccomp = load_filter(state["seccomp"], settings.root + CACHE_NAME)
     set_groups = posix.geteuid() == 0
     request = Request(id, state["bundle"], gate=False, preserve_fds=preserve_fds, set_groups=set_groups)
     plan = plan_exec(process, request, _joins(state, cgroups), flags, seccomp)

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# Below the root of container states; no id may hold a tilde.
+CACHE_NAME = "/~seccomp"
 _MAGIC = b"tare-bpf 1\n"
 _DIGEST_BYTES = 32
 _MAX_PROGRAM_BYTES = 4096 * 8  # the kernel's BPF_MAXINSNS

@@ -135,3 +135,25 @@ def _newer_calls_are_enosys(lib: Any, architectures: list[str]) -> bytes:
         op.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
         for op, yes, no, value in code
     )
+
+
+# --- what there is, for `features` ----------------------------------------------------------------------
+
+_ARCHITECTURES = (
+    "AARCH64", "ARM", "LOONGARCH64", "M68K", "MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64",
+    "MIPSEL64N32", "PARISC", "PARISC64", "PPC", "PPC64", "PPC64LE", "RISCV64", "S390", "S390X", "SH", "SHEB",
+    "X32", "X86", "X86_64",
+)  # fmt: skip
+
+
+def known_architectures() -> list[str]:
+    from tare_runtime._libseccomp import lib
+
+    return ["SCMP_ARCH_" + name for name in _ARCHITECTURES if lib.tare_seccomp_token(name.lower().encode())]
+
+
+def library_version() -> str:
+    from tare_runtime._libseccomp import ffi, lib
+
+    text: bytes = ffi.string(lib.tare_seccomp_version())
+    return text.decode()

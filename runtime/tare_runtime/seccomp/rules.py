@@ -19,6 +19,7 @@ ACTIONS = frozenset(
 )  # fmt: skip
 OPERATORS = frozenset("SCMP_CMP_" + word for word in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
 FLAGS = ("SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW")
+NOT_DONE_ACTION = "SCMP_ACT_NOTIFY"
 KILLABLE = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
 _SECTION = ("linux", "seccomp")
 
@@ -50,7 +51,7 @@ def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
 
 
 def _check_action(action: str, where: tuple[str | int, ...], found: Found) -> None:
-    if action == "SCMP_ACT_NOTIFY":
+    if action == NOT_DONE_ACTION:
         found.append((at(*_SECTION, *where), f"seccomp notification {NOT_DONE}"))
     elif action not in ACTIONS:
         problem = f"{action!r} is no action: SCMP_ACT_ERRNO … are" if action else "is missing"

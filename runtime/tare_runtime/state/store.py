@@ -1,7 +1,8 @@
 """Containers on disk: ROOT/ID/state.json, who may write it, and what status it stands for.
 
-A directory whose maker died before it wrote a state is nobody's: the maker holds a lock on the directory
-until then, so `create` can tell such a ruin from a container that is being made, and takes its place.
+The maker of a container holds a lock on its directory until the container is made. A directory that is
+neither locked nor has a state beyond `creating` is a ruin: its maker was killed. `create` clears it away and
+takes its place.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class StateDir:
             self.fd = -1
 
     def write(self, state: State) -> None:
-        """Replace the state in one step. The first one of a new container ends its lock."""
+        """Replace the state in one step. The first that is not `creating` ends the maker's lock."""
         data = dumps(state).encode("ascii")
         name = f".{STATE_FILE}.{posix.getpid()}"
         try:
@@ -139,7 +140,7 @@ class StateDir:
             posix.rename(name, STATE_FILE, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except OSError as error:
             raise _unusable("write state to", f"{self.path}/{STATE_FILE}", error) from None
-        if self._locked:
+        if self._locked and not state.get("creating"):
             self._locked = False
             flock(self.fd, LOCK_UN)
 
@@ -257,7 +258,7 @@ def _read_file(path: str, dir_fd: int | None) -> bytes:
 
 
 def _clear_ruin(path: str) -> bool:
-    """Remove a directory without a state whose maker is dead; False if it is a container's."""
+    """Remove what a maker that was killed has left; False if the directory is a container's."""
     try:
         fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
     except FileNotFoundError:
@@ -266,11 +267,20 @@ def _clear_ruin(path: str) -> bool:
         return False
     try:
         flock(fd, LOCK_EX | LOCK_NB)
-        if STATE_FILE in posix.listdir(fd):
+        try:
+            state = loads(_read_file(STATE_FILE, fd).decode("ascii"))
+        except FileNotFoundError:
+            state = {"creating": True}
+        if type(state) is not dict or not state.get("creating"):
             return False
+        if "cgroup" in state:
+            from tare_runtime.cgroup.life import kill_all, remove_cgroups
+
+            kill_all(state, 9)
+            remove_cgroups(state)
         _remove_tree(path)
         return True
-    except BlockingIOError:
+    except (BlockingIOError, ValueError):
         return False
     finally:
         posix.close(fd)

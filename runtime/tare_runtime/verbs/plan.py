@@ -2,6 +2,7 @@
 
 import posix
 
+from tare_runtime.cli.main import show
 from tare_runtime.config.read import load_config
 from tare_runtime.json_text import dumps
 from tare_runtime.life.create import Settings, make_plan
@@ -27,7 +28,7 @@ def run(options: "Options") -> int:
     )
     config = load_config(request.bundle, settings.config_path, warn=settings.warn)
     rows = describe(make_plan(config, request, settings)[1])
-    print(as_json(rows) if options.json else as_table(rows))
+    show((as_json(rows) if options.json else as_table(rows)) + "\n")
     return 0
 
 

@@ -1,0 +1,76 @@
+"""features: what this runtime can do. Only what it really does: what is refused by name is not listed.
+
+Spec: runtime-spec 1.3, features.md and features-linux.md.
+"""
+
+from __future__ import annotations
+
+from tare_runtime.cli.main import show
+from tare_runtime.config.rules import HOOK_KINDS
+from tare_runtime.json_text import dumps_indented
+from tare_runtime.plan.identity import CAPABILITIES, NAMESPACES
+from tare_runtime.plan.mounts import ATTRIBUTES, IGNORED, PROPAGATION
+from tare_runtime.seccomp.cache import FLAG_BITS
+from tare_runtime.seccomp.rules import ACTIONS, NOT_DONE_ACTION, OPERATORS
+from tare_runtime.state.store import OCI_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tare_runtime.cli.argv import Options
+
+
+def run(options: Options) -> int:
+    show(dumps_indented(document()) + "\n")
+    return 0
+
+
+def document() -> dict[str, Any]:
+    return {
+        "ociVersionMin": "1.0.0",
+        "ociVersionMax": OCI_VERSION,
+        "hooks": list(HOOK_KINDS),
+        "mountOptions": mount_options(),
+        "linux": {
+            "namespaces": sorted(NAMESPACES),
+            "capabilities": ["CAP_" + name for name in CAPABILITIES],
+            "cgroup": {"v1": True, "v2": False, "systemd": False, "systemdUser": False, "rdma": True},
+            "seccomp": _seccomp(),
+            "apparmor": {"enabled": False},
+            "selinux": {"enabled": False},
+            "intelRdt": {"enabled": False},
+            "mountExtensions": {"idmap": {"enabled": False}},
+            "netDevices": {"enabled": False},
+        },
+        "annotations": {
+            "io.github.seccomp.libseccomp.version": _libseccomp_version(),
+            "org.opencontainers.runc.checkpoint.enabled": "false",
+        },
+        "potentiallyUnsafeConfigAnnotations": [],
+    }
+
+
+def mount_options() -> list[str]:
+    """Every option that is more than text for the file system."""
+    recursive = ["r" + name for name in ATTRIBUTES]
+    return sorted({*ATTRIBUTES, *recursive, *PROPAGATION, *IGNORED, "bind", "rbind", "tmpcopyup"})
+
+
+def _seccomp() -> dict[str, Any]:
+    from tare_runtime.seccomp.compile import known_architectures
+
+    return {
+        "enabled": True,
+        "actions": sorted(ACTIONS - {NOT_DONE_ACTION}),
+        "operators": sorted(OPERATORS),
+        "archs": known_architectures(),
+        "knownFlags": sorted(FLAG_BITS),
+        "supportedFlags": sorted(FLAG_BITS),
+    }
+
+
+def _libseccomp_version() -> str:
+    from tare_runtime.seccomp.compile import library_version
+
+    return library_version()
