@@ -39,6 +39,19 @@ static DIR *open_stream(int at_fd, const char *name)
     return stream;
 }
 
+/* Before a level is added: the first KEPT_LEVELS stay open, and as many of the last. */
+static void close_far_above(struct descent *d)
+{
+    struct level *far;
+
+    if (d->depth < 2 * KEPT_LEVELS)
+        return;
+    far = &d->levels[d->depth - KEPT_LEVELS];
+    if (far->stream)
+        closedir(far->stream);
+    far->stream = NULL;
+}
+
 static int push(struct descent *d, int at_fd, const char *name)
 {
     struct level *top;
@@ -59,34 +72,37 @@ static int push(struct descent *d, int at_fd, const char *name)
         return -errno;
     strncpy(top->name, name, sizeof(top->name) - 1);
     top->name[sizeof(top->name) - 1] = '\0';
+    close_far_above(d);
     d->depth++;
-    if (d->depth > KEPT_LEVELS && d->levels[d->depth - 2].stream && d->depth - 2 >= KEPT_LEVELS) {
-        closedir(d->levels[d->depth - 2].stream);
-        d->levels[d->depth - 2].stream = NULL;
-    }
     return 0;
 }
 
-/* The stream of the innermost level, opened again by names from the nearest one that is open. */
+/* The stream of the innermost level, opened again by names from the nearest one that is open. Those just
+ * above it stay open as well: the next ones to be needed. */
 static int reopen(struct descent *d)
 {
     size_t at = d->depth - 1;
-    int fd, next;
+    int fd, passed = -1;
 
     while (!d->levels[at].stream)
         at--;
-    if (at == d->depth - 1)
-        return 0;
-    fd = dup(dirfd(d->levels[at].stream));
-    while (fd >= 0 && ++at < d->depth) {
-        next = openat(fd, d->levels[at].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        close(fd);
+    fd = dirfd(d->levels[at].stream);
+    while (++at < d->depth) {
+        int next = openat(fd, d->levels[at].name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        close_fd(&passed);
+        passed = -1;
+        if (next < 0)
+            return -errno;
         fd = next;
+        if (at + KEPT_LEVELS < d->depth) {
+            passed = next;
+        } else if (!(d->levels[at].stream = fdopendir(next))) {
+            close(next);
+            return -ENOMEM;
+        }
     }
-    if (fd < 0)
-        return -errno;
-    d->levels[d->depth - 1].stream = fdopendir(fd);
-    return d->levels[d->depth - 1].stream ? 0 : -errno;
+    return 0;
 }
 
 /* The innermost directory is empty: leave it and remove it. */

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# usage: build.sh FILE    a whole layer applied to a directory, with clang's fuzzer and sanitizers
+set -eu
+cd "$(dirname "$0")/../../.."
+exec clang -std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+  -Iimagetools/csrc/layer -o "$1" tests/fuzz/layer/fuzz_layer.c imagetools/csrc/layer/*.c
