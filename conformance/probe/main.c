@@ -83,10 +83,14 @@ int main(int argc, char **argv, char **environ_in)
     probe_argc = argc;
     probe_argv = argv;
     probe_environ = environ_in;
+    if (argc > 1 && strncmp(argv[1], "out=", 4) == 0 && !freopen(argv[1] + 4, "ae", stdout))
+        return 98;
     json_open(NULL, '{');
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0)
             break;
+        if (i == 1 && strncmp(argv[i], "out=", 4) == 0)
+            continue;
         if (strncmp(argv[i], "exit=", 5) == 0)
             status = atoi(argv[i] + 5);
         else if (strcmp(argv[i], "hold") == 0)

@@ -28,6 +28,10 @@ def main(argv: list[str]) -> int:
             words = [str(edit["new"]) if word == edit["old"] else word for word in words]
         if edit["do"] == "first":
             subprocess.run([*command[:at], *edit["call"], container], stdout=2)
+    for edit in mine:
+        if edit["do"] == "leak":  # a descriptor that the container then inherits
+            os.dup2(os.open("/", os.O_RDONLY), 3)
+            words = ["--preserve-fds=1", *words]
     code = call([*command[:at], verb, *words], verb, words, edits, mine)
     for edit in mine:
         if edit["do"] == "then" and code == 0:
@@ -48,7 +52,7 @@ def call(
         return with_config(path, changes, command)
     speech = [edit for edit in mine if edit["do"] in ("print", "hide")]
     if not speech:
-        return subprocess.run(command).returncode
+        return subprocess.run(command, close_fds=False).returncode
     done = subprocess.run(command, stdout=subprocess.PIPE)
     if done.returncode == 0:
         document = json.loads(done.stdout)
@@ -64,12 +68,12 @@ def with_config(path: str, changes: list[dict[str, Any]], command: list[str]) ->
     try:
         document = json.loads(original)
     except ValueError:
-        return subprocess.run(command).returncode
+        return subprocess.run(command, close_fds=False).returncode
     for edit in changes:
         apply(document, edit)
     try:
         write(path, json.dumps(document))
-        return subprocess.run(command).returncode
+        return subprocess.run(command, close_fds=False).returncode
     finally:
         write(path, original)
 

@@ -6,16 +6,15 @@ a call outlast the case's deadline, and takes down whatever the case left standi
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 
-from tare_spec.runtime import Config, Linux, Process
+from tare_spec.runtime import Config, Hook, Linux, Process
 
-from tare_conformance import cgroups, leaks
+from tare_conformance import cgroups, kernel, leaks
 from tare_conformance.bundle import Bundle
 from tare_conformance.container import Container, Facts, Outcome
 from tare_conformance.subject import Subject
@@ -69,23 +68,28 @@ class Lab:
 
     # --- what the case does -------------------------------------------------------------------------
 
-    def create(self, *words: str, id: str | None = None, config_text: str | None = None) -> Container:
+    def create(self, *words: str, cgroups_path: str | None = None) -> Container:
         """Create a container whose program is the probe with these words.
 
         Raises: Failure if the subject refuses.
         """
-        box, done = self.try_create(*words, id=id, config_text=config_text)
+        box, done = self.try_create(*words, cgroups_path=cgroups_path)
         done.demand()
         return box
 
     def try_create(
-        self, *words: str, id: str | None = None, config_text: str | None = None, more: tuple[str, ...] = ()
+        self,
+        *words: str,
+        id: str | None = None,
+        config_text: str | None = None,
+        cgroups_path: str | None = None,
+        more: tuple[str, ...] = (),
     ) -> tuple[Container, Outcome]:
         """The same, for a case that wants to see how `create` ends. `more` are further options."""
         if id is None:
             self._count += 1
             id = f"{self.token}.{self._count}"
-            self.linux["cgroupsPath"] = f"/{self.token}/{id}"
+            self.linux["cgroupsPath"] = cgroups_path or f"/{self.token}/{id}"
         if words:
             self.process["args"] = ["/probe", *words]
         self.bundle.write(config_text)
@@ -158,6 +162,17 @@ class Lab:
                 raise Failure(f"{verb} does not end", self.stderr_text(start)) from error
         return Outcome(verb, code, said.read_text(errors="replace"), self.stderr_text(start))
 
+    def hook(self, *words: str) -> Hook:
+        """A hook that is the probe with these words, for stages whose paths are the host's."""
+        return {"path": str(self.rootfs / "probe"), "args": ["probe", *words]}
+
+    def host_mount(self, source: str, target: Path, kind: str, *flags: int) -> None:
+        """Mount in the chamber, on a directory that is made for it; one call of mount(2) for each flag."""
+        target.mkdir(exist_ok=True)
+        for flag in flags:
+            kernel.mount(source, str(target), kind, flag)
+        self._mounts = leaks.mounts()
+
     def skip(self, reason: str) -> None:
         """Raises: Skip, always."""
         raise Skip(reason)
@@ -202,8 +217,3 @@ class Lab:
             return int(path.read_text())
         except (OSError, ValueError) as error:
             raise Failure(f"create succeeds but writes no pid file: {error}") from error
-
-
-def dumps(document: object) -> str:
-    """JSON text, for cases that write config.json themselves."""
-    return json.dumps(document)

@@ -85,6 +85,11 @@ def litters(verb: str, what: str) -> Mutant:
     return Mutant(f"{verb} leaves a {what} behind", ({"do": "litter", "verb": verb, "what": what},))
 
 
+def leaks_a_descriptor(verb: str) -> Mutant:
+    """The container inherits a directory of the host."""
+    return Mutant(f"{verb} leaks a descriptor", ({"do": "leak", "verb": verb},))
+
+
 def all_of(name: str, *mutants: Mutant) -> Mutant:
     """Several at a time."""
     return Mutant(name, tuple(edit for mutant in mutants for edit in mutant.edits))

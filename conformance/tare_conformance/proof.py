@@ -24,7 +24,7 @@ class Proof:
 def prove(subjects: list[Subject], cases: list[Case], *, jobs: int, hide_unified: bool) -> Iterator[Proof]:
     """Every mutant of every case, made from the first subject that passes the case as it is.
 
-    A case that no subject passes proves nothing; a case that this machine skips is left out.
+    Where no subject passes, their own failure is the proof; a case that this machine skips is left out.
 
     Raises: HostError.
     """
@@ -45,7 +45,9 @@ def prove(subjects: list[Subject], cases: list[Case], *, jobs: int, hide_unified
                 names[broken.argv[4]] = mutant.name
                 mutated.append((broken, case))
         elif not all(report.status == "skip" for report in reports):
-            yield Proof(case.id, subjects[0].name, "as it is", False, reports[0].message)
+            yield Proof(
+                case.id, subjects[0].name, "as it is", reports[0].status == "fail", reports[0].message
+            )
     for subject, case, report, _ in run_all(mutated, jobs=jobs, hide_unified=hide_unified):
         noticed = report.status == "fail"
         message = report.message or ("passes" if report.status == "pass" else report.status)
