@@ -39,6 +39,7 @@ static const struct {
     {"write", try_write},
     {"create", try_create},
     {"mkdir", try_mkdir},
+    {"unlink", try_unlink},
     {"open", try_open},
     {"call", try_call},
     {"say", try_say},

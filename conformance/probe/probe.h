@@ -36,7 +36,7 @@ observer see_args, see_env, see_cwd, see_fds, see_namespaces, see_tty, see_pids,
 observer see_read, see_stat, see_list, see_readlink, see_statfs, see_lines;
 
 /* trials.c */
-observer try_write, try_create, try_mkdir, try_open, try_call, try_say, try_echo;
+observer try_write, try_create, try_mkdir, try_unlink, try_open, try_call, try_say, try_echo;
 
 /* main.c */
 extern int probe_argc;

@@ -46,6 +46,11 @@ void try_mkdir(const char *key, const char *argument)
     outcome(key, mkdir(argument, 0777));
 }
 
+void try_unlink(const char *key, const char *argument)
+{
+    outcome(key, unlink(argument));
+}
+
 static const struct {
     const char *name;
     long number;

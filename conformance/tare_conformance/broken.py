@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-READS_CONFIG = ("create", "run")
+READS_CONFIG = "create"
 
 
 def main(argv: list[str]) -> int:
@@ -47,7 +47,7 @@ def call(
     command: list[str], verb: str, words: list[str], edits: list[dict[str, Any]], mine: list[dict[str, Any]]
 ) -> int:
     changes = [edit for edit in edits if edit["do"] in ("put", "drop", "reverse")]
-    if verb in READS_CONFIG and changes:
+    if verb == READS_CONFIG and changes:
         path = os.path.join(words[words.index("--bundle") + 1], "config.json")
         return with_config(path, changes, command)
     speech = [edit for edit in mine if edit["do"] in ("print", "hide")]

@@ -1,7 +1,8 @@
 """The list of failures that are expected of a subject, each with its reason.
 
 `known.toml` holds [[known]] tables: `subject` (a name), `cases` (a list of ids), `reason`, and if it is not
-for every version `version`, a text that the first line of --version contains.
+for every version `version`, a text that the first line of --version contains. `sometimes = true` is for a
+race: a pass is then no surprise.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Known:
     cases: tuple[str, ...]
     reason: str
     version: str = ""
+    sometimes: bool = False
 
 
 def read_known(path: Path = SHIPPED) -> list[Known]:
@@ -35,9 +37,9 @@ def read_known(path: Path = SHIPPED) -> list[Known]:
         raise KnownError(f"read known failures, on {path}: {error}") from error
 
 
-def reason_for(known: list[Known], subject: Subject, case: str) -> str | None:
-    """Why this case is expected to fail under this subject, or None if it is not."""
+def expected(known: list[Known], subject: Subject, case: str) -> Known | None:
+    """The entry that expects this case to fail under this subject, if there is one."""
     for entry in known:
         if entry.subject == subject.name and case in entry.cases and entry.version in subject.version:
-            return entry.reason
+            return entry
     return None

@@ -143,7 +143,7 @@ class Lab:
 
         Raises: Failure if the call does not end before the deadline.
         """
-        command = [*self.subject.argv, f"--root={self.state_root}", verb, *arguments]
+        command = [*self.subject.command(verb), f"--root={self.state_root}", verb, *arguments]
         start = self._stderr.stat().st_size if self._stderr.exists() else 0
         said = self.path / "stdout"
         with self._stderr.open("ab") as errors, said.open("wb") as output:

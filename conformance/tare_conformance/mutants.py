@@ -20,6 +20,11 @@ class Mutant:
     name: str
     edits: tuple[Edit, ...]
 
+    @property
+    def verbs(self) -> frozenset[str]:
+        """The verbs at which the wrapper has something to do."""
+        return frozenset(str(edit.get("verb", "create")) for edit in self.edits)
+
     def encoded(self) -> str:
         """As the wrapper's argument."""
         return json.dumps(self.edits)
@@ -83,6 +88,13 @@ def swaps(verb: str, old: str, new: str) -> Mutant:
 def litters(verb: str, what: str) -> Mutant:
     """After a verb the runtime leaves something behind: a `process`, a `mount` or a `cgroup`."""
     return Mutant(f"{verb} leaves a {what} behind", ({"do": "litter", "verb": verb, "what": what},))
+
+
+def unlinks(*paths: str) -> Mutant:
+    """These files of the container do not exist: the probe, as a hook, takes them away."""
+    hook = {"path": "/probe", "args": ["probe", *(f"unlink={path}" for path in paths)]}
+    edit = {"do": "put", "at": "/hooks/startContainer", "value": [hook]}
+    return Mutant(f"does not make {' and '.join(paths)}", (edit,))
 
 
 def leaks_a_descriptor(verb: str) -> Mutant:

@@ -22,33 +22,35 @@ class Proof:
 
 
 def prove(subjects: list[Subject], cases: list[Case], *, jobs: int, hide_unified: bool) -> Iterator[Proof]:
-    """Every mutant of every case, made from the first subject that passes the case as it is.
+    """Every mutant of every case, made from a subject that passes the case as it is.
 
-    Where no subject passes, their own failure is the proof; a case that this machine skips is left out.
+    A runtime may overlook by itself what a mutant changes: then the next subject is tried. Where no subject
+    passes, their own failure is the proof; a case that this machine skips is left out.
 
     Raises: HostError.
     """
     check_host()
     plan = [(subject, case) for case in cases for subject in subjects]
-    verdicts = {
-        (subject.name, case.id): report
-        for subject, case, report, _ in run_all(plan, jobs=jobs, hide_unified=hide_unified)
-    }
-    mutated: list[tuple[Subject, Case]] = []
-    names: dict[str, str] = {}
-    for case in cases:
-        reports = [verdicts[subject.name, case.id] for subject in subjects]
-        good = next((s for s, report in zip(subjects, reports, strict=True) if report.status == "pass"), None)
-        if good is not None:
-            for mutant in case.mutants:
-                broken = good.broken(mutant)
-                names[broken.argv[4]] = mutant.name
-                mutated.append((broken, case))
-        elif not all(report.status == "skip" for report in reports):
-            yield Proof(
-                case.id, subjects[0].name, "as it is", reports[0].status == "fail", reports[0].message
-            )
-    for subject, case, report, _ in run_all(mutated, jobs=jobs, hide_unified=hide_unified):
-        noticed = report.status == "fail"
-        message = report.message or ("passes" if report.status == "pass" else report.status)
-        yield Proof(case.id, subject.name, names[subject.argv[4]], noticed, message)
+    good: dict[str, list[Subject]] = {case.id: [] for case in cases}
+    failed: dict[str, Proof] = {}
+    for subject, case, report, _ in run_all(plan, jobs=jobs, hide_unified=hide_unified):
+        if report.status == "pass":
+            good[case.id].append(subject)
+        elif report.status != "skip":
+            seen = report.status == "fail"
+            failed[case.id] = Proof(case.id, subject.name, "as it is", seen, report.message)
+    for passed in good.values():
+        passed.sort(key=subjects.index)
+    yield from (failed[case.id] for case in cases if not good[case.id] and case.id in failed)
+    left = [(case, mutant) for case in cases for mutant in case.mutants if good[case.id]]
+    for choice in range(len(subjects)):
+        round_ = [(good[case.id][choice].broken(mutant), case) for case, mutant in left]
+        left = []
+        for subject, case, report, _ in run_all(round_, jobs=jobs, hide_unified=hide_unified):
+            mutant = subject.mutant
+            assert mutant is not None
+            if report.status != "fail" and choice + 1 < len(good[case.id]):
+                left.append((case, mutant))
+                continue
+            message = report.message or ("passes" if report.status == "pass" else report.status)
+            yield Proof(case.id, subject.name, mutant.name, report.status == "fail", message)

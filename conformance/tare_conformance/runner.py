@@ -15,7 +15,7 @@ from tare_conformance.bundle import PROBE
 from tare_conformance.case import Case
 from tare_conformance.chamber import Chamber, Report
 from tare_conformance.errors import HostError
-from tare_conformance.known import Known, reason_for
+from tare_conformance.known import Known, expected
 from tare_conformance.results import Result, Run
 from tare_conformance.subject import Subject
 
@@ -58,7 +58,7 @@ def run_suite(
     plan = [(subject, case) for case in cases for subject in subjects]
     found: dict[tuple[str, str], Result] = {}
     for subject, case, report, seconds in run_all(plan, jobs=jobs, hide_unified=hide_unified):
-        result = _result(subject, case, report, seconds, reason_for(known, subject, case.id))
+        result = _result(subject, case, report, seconds, expected(known, subject, case.id))
         found[subject.name, case.id] = result
         on_result(result)
     results = [found[subject.name, case.id] for subject in subjects for case in cases]
@@ -106,10 +106,12 @@ def _ended(running: dict[int, tuple[Subject, Case, Chamber]]) -> list[int]:
     return ended
 
 
-def _result(subject: Subject, case: Case, report: Report, seconds: float, reason: str | None) -> Result:
+def _result(subject: Subject, case: Case, report: Report, seconds: float, entry: Known | None) -> Result:
     status = report.status
-    if reason is not None and status in ("fail", "pass"):
-        status = "known" if status == "fail" else "fixed"
+    if entry is not None and status == "fail":
+        status = "known"
+    elif entry is not None and status == "pass" and not entry.sometimes:
+        status = "fixed"
     return Result(
         subject.name,
         case.id,
@@ -120,5 +122,5 @@ def _result(subject: Subject, case: Case, report: Report, seconds: float, reason
         report.details,
         report.leaks,
         round(seconds, 3),
-        reason or "",
+        entry.reason if entry else "",
     )

@@ -17,16 +17,22 @@ WRAPPER = Path(__file__).with_name("broken.py")
 
 @dataclass(frozen=True)
 class Subject:
-    """`argv` is what every call begins with."""
+    """`argv` is what every call begins with. `mutant` is the one thing that is wrong on purpose."""
 
     name: str
     argv: tuple[str, ...]
     version: str = ""
+    mutant: Mutant | None = None
 
     def broken(self, mutant: Mutant) -> Subject:
-        """The same program behind the wrapper that spoils one thing."""
-        wrapper = (sys.executable, "-I", "-S", str(WRAPPER), mutant.encoded(), "--")
-        return replace(self, argv=(*wrapper, *self.argv))
+        """The same program, to be called through the wrapper that spoils one thing."""
+        return replace(self, mutant=mutant)
+
+    def command(self, verb: str) -> tuple[str, ...]:
+        """What a call of `verb` begins with."""
+        if self.mutant is None or verb not in self.mutant.verbs:
+            return self.argv
+        return (sys.executable, "-I", "-S", str(WRAPPER), self.mutant.encoded(), "--", *self.argv)
 
 
 def parse_subject(text: str) -> Subject:
@@ -35,8 +41,9 @@ def parse_subject(text: str) -> Subject:
     Raises: UsageError if there is no such program.
     """
     program, _, arguments = text.partition("=")
-    beside = Path(sys.executable).with_name(program)  # what the same environment installed, not on PATH
-    path = shutil.which(program) or (str(beside) if "/" not in program and beside.exists() else None)
+    path = shutil.which(program)
+    if path is None and "/" not in program:  # what the same environment installed, not on PATH
+        path = shutil.which(str(Path(sys.executable).with_name(program)))
     if path is None:
         raise UsageError(
             f"subject {program!r}: no such program", "name one that is on PATH, or give its path"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tare_conformance.case import case
 from tare_conformance.lab import Lab
-from tare_conformance.mutants import drop, put
+from tare_conformance.mutants import drop, put, unlinks
 from tare_conformance.verdict import equal
 
 DEFAULT = {
@@ -21,13 +21,9 @@ LINKS = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
-EMPTY_DEV = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}
 
 
-@case(
-    "config-linux.md, Default Devices",
-    put("/mounts/-", EMPTY_DEV),
-)
+@case("config-linux.md, Default Devices", unlinks("/dev/zero"), unlinks("/dev/tty"))
 def default_devices_are_there(lab: Lab) -> None:
     """null, zero, full, random, urandom and tty exist in every container, unasked."""
     facts = lab.observe(*(f"stat=/dev/{name}" for name in DEFAULT))
@@ -36,7 +32,7 @@ def default_devices_are_there(lab: Lab) -> None:
         equal(f"/dev/{name}", (found.get("type"), found.get("major"), found.get("minor")), ("char", *numbers))
 
 
-@case("config-linux.md, Default Devices", put("/mounts/-", EMPTY_DEV))
+@case("config-linux.md, Default Devices", unlinks("/dev/zero"), unlinks("/dev/full"))
 def default_devices_work_for_everybody(lab: Lab) -> None:
     """The default devices can be opened by a user other than 0, within the control group's rules."""
     lab.process["user"] = {"uid": 1000, "gid": 1000}
@@ -46,7 +42,7 @@ def default_devices_work_for_everybody(lab: Lab) -> None:
         equal(word, outcome, 0)
 
 
-@case("config-linux.md, Default Devices", put("/mounts/-", EMPTY_DEV))
+@case("config-linux.md, Default Devices", unlinks("/dev/ptmx"))
 def ptmx_leads_to_the_container_s_own(lab: Lab) -> None:
     """/dev/ptmx is the multiplexer of the container's own devpts."""
     facts = lab.observe("open=/dev/ptmx", "open=/dev/pts/ptmx", "readlink=/dev/ptmx")
@@ -56,7 +52,7 @@ def ptmx_leads_to_the_container_s_own(lab: Lab) -> None:
         equal("where /dev/ptmx leads", target.removeprefix("/dev/"), "pts/ptmx")
 
 
-@case("runtime-linux.md, Dev symbolic links", put("/mounts/-", EMPTY_DEV))
+@case("runtime-linux.md, Dev symbolic links", *(unlinks(f"/dev/{name}") for name in LINKS))
 def links_to_the_standard_descriptors_are_there(lab: Lab) -> None:
     """/dev/fd, stdin, stdout and stderr lead into /proc/self/fd."""
     facts = lab.observe(*(f"readlink=/dev/{name}" for name in LINKS))

@@ -237,7 +237,7 @@ def a_failing_poststop_hook_does_not_stop_delete(lab: Lab) -> None:
     "config.md, POSIX-platform Hooks: timeout",
     put("/hooks/createRuntime/0/args", ["probe"]),
     drop("/hooks/createRuntime/0/timeout"),
-    deadline_s=4.0,
+    deadline_s=3.0,
 )
 def a_hook_that_hangs_is_ended(lab: Lab) -> None:
     """A hook that outlasts its timeout, in seconds, is ended, and that is a failure."""

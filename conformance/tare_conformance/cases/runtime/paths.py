@@ -41,7 +41,7 @@ def a_masked_path_that_is_missing_is_no_error(lab: Lab) -> None:
     equal("pid inside", lab.observe("pids")["pids"]["pid"], 1)
 
 
-@case("config-linux.md, Readonly Paths", drop("/linux/readonlyPaths"), drop("/linux/readonlyPaths/1"))
+@case("config-linux.md, Readonly Paths", drop("/linux/readonlyPaths/0"), drop("/linux/readonlyPaths/2"))
 def a_readonly_path_cannot_be_written(lab: Lab) -> None:
     """Below a readonly path everything can be read and nothing written."""
     (lab.rootfs / "dir/sub/f").write_text("text")

@@ -107,7 +107,7 @@ epoll_ctl nanosleep clock_nanosleep epoll_pwait gettid getppid execveat statx fa
 clone3 wait4 sendmsg recvmsg dup3 umask pread64 fstatfs setresuid setresgid getcwd stat lstat poll
 ppoll sched_yield unlinkat getuid geteuid getgid getegid openat2 readlink pipe2 mount umount2 keyctl
 setsid personality setpriority seccomp
-""".split()  # noqa: SIM905
+""".split()
 
 
 @case(
