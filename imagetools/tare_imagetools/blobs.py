@@ -30,8 +30,13 @@ class BlobDirectory:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def place(self, digest: Digest) -> tuple[Path, str]:
+        """(directory, name) of a blob."""
+        return self.root / digest.algorithm, digest.hex
+
     def path(self, digest: Digest) -> Path:
-        return self.root / digest.algorithm / digest.hex
+        folder, name = self.place(digest)
+        return folder / name
 
     def has(self, descriptor: Descriptor) -> bool:
         """Is a regular file of the right size there? Nothing but verified content is ever linked in."""
@@ -79,16 +84,16 @@ class BlobDirectory:
             self.write_with(descriptor, lambda fd: write_all(fd, memoryview(content)))
 
     def write_with(self, descriptor: Descriptor, fill: Callable[[int], None]) -> None:
-        digest = descriptor.digest
-        tried = f"write blob {digest} in {self.root}"
+        folder, name = self.place(descriptor.digest)
+        tried = f"write blob {descriptor.digest} in {self.root}"
         try:
-            directory = self.open_directory(digest)
+            directory = open_directory(folder)
             try:
-                fd, temporary = open_temporary(directory, digest.hex)
+                fd, temporary = open_temporary(directory, name)
                 try:
                     fill(fd)
                     os.fsync(fd)
-                    publish(directory, fd, temporary, digest.hex, descriptor.size)
+                    publish(directory, fd, temporary, name, descriptor.size)
                     temporary = None
                 finally:
                     os.close(fd)
@@ -98,11 +103,6 @@ class BlobDirectory:
                 os.close(directory)
         except OSError as error:
             raise layout_error(tried, error) from error
-
-    def open_directory(self, digest: Digest) -> int:
-        folder = self.root / digest.algorithm
-        folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def sync(self) -> None:
         """Make the names durable: to be called before anything refers to them."""
@@ -122,6 +122,11 @@ class BlobDirectory:
                     except ValueError:
                         continue
         return found
+
+
+def open_directory(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def open_temporary(directory: int, name: str) -> tuple[int, str | None]:

@@ -1,14 +1,37 @@
-"""The command line of `tare-image`: a click group that imports a command's module when it is called."""
+"""The command line of `tare-image`: a click group that imports a command's module when it is called.
+
+The one place where errors become text and exit codes; the codes stand in `errors`.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from typing import Any
 
 import click
+from tare_spec.errors import BadDocument, SpecError
+
+from tare_imagetools.errors import ImageToolError, UsageError, VerifyError
 
 COMMANDS = {
+    "config": "print the configuration of an image",
+    "copy": "copy an image from anywhere to anywhere",
+    "gc": "remove blobs of the store that no name leads to",
+    "inspect": "describe an image, or print its manifest",
+    "login": "keep credentials for a registry",
+    "logout": "forget credentials for a registry",
+    "ls": "list the images of the store",
+    "pull": "copy an image from a registry into the store",
+    "push": "copy an image from the store to a registry",
+    "rm": "remove a name from the store",
     "serve": "serve a folder as a registry",
+    "tag": "give an image of the store another name",
+    "tags": "list the tags of a repository",
+    "unpack": "unpack an image into a bundle",
 }
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -24,7 +47,50 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
 
-@click.group(cls=LazyGroup)
-def main() -> None:
-    """Move, keep and unpack OCI images."""
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tare-oci", prog_name="tare-image")
+def group() -> None:
+    """Move, keep and unpack OCI images.
+
+    An image is named TRANSPORT:WHERE: docker://NAME[:TAG|@DIGEST], oci:DIR[:NAME|@DIGEST],
+    oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], dir:DIR, store:NAME. A bare NAME is in the store.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command and end the process with its exit code."""
+    try:
+        group.main(arguments, prog_name="tare-image", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted", None, INTERRUPTED)
+    except BrokenPipeError:
+        # Who read our output has gone; what is buffered must not be flushed into the broken pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except ImageToolError as error:
+        fail(str(error), error.hint, error.exit_code)
+    except SpecError as error:
+        kind = VerifyError if isinstance(error, BadDocument) else UsageError
+        fail(str(error), getattr(error, "hint", None) or kind.usual_hint, kind.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{error.strerror or error}", None, ImageToolError.exit_code)
+
+
+def fail(message: str, hint: str | None, code: int) -> None:
+    print(f"tare-image: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    sys.stderr.flush()
+    sys.exit(code)

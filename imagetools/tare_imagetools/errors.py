@@ -26,18 +26,20 @@ from tare_spec.digest import Digest
 
 class ImageToolError(Exception):
     exit_code = 1
+    usual_hint: str | None = None
 
     def __init__(self, tried: str, why: str, hint: str | None = None) -> None:
         super().__init__(f"{tried}: {why}" if tried else why)
         self.tried = tried
         self.why = why
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class UsageError(ImageToolError):
     """Raised by the commands; change the command line."""
 
     exit_code = 2
+    usual_hint = "tare-image COMMAND --help says what can be given"
 
 
 class BadReference(UsageError):
@@ -48,6 +50,11 @@ class MissingError(ImageToolError):
     """Raised by sources; the name is well formed but nothing is there."""
 
     exit_code = 3
+    usual_hint = "is the name right, and the whole image there?"
+
+
+TEMPORARY = "try again later, or more often: --retry-times N"
+LASTING = "the registry does not behave as one should; is it the right address?"
 
 
 class RegistryError(ImageToolError):
@@ -68,6 +75,7 @@ class RegistryError(ImageToolError):
         temporary: bool = False,
     ) -> None:
         super().__init__(tried, why, hint)
+        self.hint = self.hint or (TEMPORARY if temporary else LASTING)
         self.status = status
         self.codes = codes
         self.temporary = temporary
@@ -86,6 +94,7 @@ class VerifyError(ImageToolError):
     """Raised by whoever reads content; do not use it, fetch it again or tell its owner."""
 
     exit_code = 6
+    usual_hint = "nothing of it was kept; fetch it from elsewhere, or tell who runs the source"
 
     def __init__(self, what: str, problem: str, *, want: str = "", got: str = "") -> None:
         super().__init__(f"verify {what}", problem)
@@ -109,6 +118,7 @@ class LayoutError(ImageToolError):
     """Raised by the transports for files and directories."""
 
     exit_code = 7
+    usual_hint = "make it anew, or choose another place"
 
 
 class StoreError(LayoutError):

@@ -8,6 +8,7 @@ caller who stops after `size` bytes cannot have all of it unverified.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Protocol
 
 from tare_spec.digest import Digest
@@ -39,6 +40,8 @@ class VerifyingReader(io.RawIOBase):
         self.position = 0
         self.hasher = descriptor.digest.hasher()
         self.verified = False
+        self.resumed = False
+        self.watch: Callable[[int], None] | None = None  # told of every piece; may raise to end the reading
 
     def readable(self) -> bool:
         return True
@@ -55,6 +58,8 @@ class VerifyingReader(io.RawIOBase):
                 raise VerifyError.of_size(self.what, self.descriptor.size, f"only {self.position}")
             self.hasher.update(view[:count])
             self.position += count
+            if self.watch is not None:
+                self.watch(count)
         if count == left:
             self.check_end()
         return count
@@ -83,7 +88,10 @@ class VerifyingReader(io.RawIOBase):
                 break
             self.hasher.update(buffer[:count])
             self.position += count
+        self.resumed = True
         self.raw.seek(self.position)
+        if self.watch is not None:
+            self.watch(self.position)
 
     def check_end(self) -> None:
         if self.raw.readinto(memoryview(bytearray(1))):

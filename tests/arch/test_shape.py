@@ -86,7 +86,7 @@ def test_every_module_says_its_job_in_a_docstring() -> None:
         str(path.relative_to(ROOT))
         for package in FOLDERS
         for path in package_modules(package).values()
-        if (tree := ast.parse(path.read_bytes())).body and not ast.get_docstring(tree)
+        if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_bytes()))
     ]
     assert not silent, "\n".join(silent)
 

@@ -28,13 +28,9 @@ class Hierarchy:
 
 
 class CgroupPlan:
-    """paths: controller → absolute path ("" on v2); created: the directories to remove, deepest last.
+    """paths: controller → absolute path ("" on v2); created: the directories to remove, deepest last."""
 
-    late: how many of `host_ops`, at their end, wait until the container's first process is there. The limit
-    on processes does: stage one of init counts too while it lives, and a limit of 1 would stop its clone.
-    """
-
-    __slots__ = ("created", "host_ops", "join_ops", "late", "paths", "version")
+    __slots__ = ("created", "host_ops", "join_ops", "paths", "version")
 
     def __init__(
         self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], join_ops: list[Op]
@@ -43,7 +39,6 @@ class CgroupPlan:
         self.paths = paths
         self.created = created
         self.host_ops = host_ops
-        self.late = 0
         self.join_ops = join_ops
 
     def as_state(self) -> dict[str, object]:

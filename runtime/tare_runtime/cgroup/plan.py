@@ -5,8 +5,6 @@ from __future__ import annotations
 from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover
 from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
 
-PIDS_LIMIT = "/linux/resources/pids/limit"
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +44,6 @@ def plan_cgroup(
         from tare_runtime.config.sections import section_of
 
         raise ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
-    if result.host_ops and result.host_ops[-1][1] == PIDS_LIMIT:
-        result.late = 1
     return result
 
 

@@ -1,0 +1,93 @@
+"""An HTTP answer as the client sees it: raw bytes, bounded, and the registry's error document in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import requests
+import urllib3
+from tare_spec.document import parse_json
+from tare_spec.errors import BadDocument
+
+from tare_imagetools.errors import RegistryError
+from tare_imagetools.verify import read_bounded
+
+MAX_ERROR_BODY = 1 << 16
+# What a cut or stalled connection looks like from above and from below urllib3.
+CONNECTION_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+class Answer:
+    """Open until closed; `readinto` gives the body as it came, undecoded."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self.url = response.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def readinto(self, buffer: memoryview) -> int:
+        piece = self.response.raw.read(len(buffer), decode_content=False)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def seek(self, offset: int) -> None:
+        raise AssertionError("an answer is read from its beginning")
+
+    def body(self, limit: int) -> bytes:
+        """The whole body, and the connection back to the pool.
+
+        Raises: VerifyError when it is longer than `limit`; what CONNECTION_ERRORS names.
+        """
+        with self:
+            return read_bounded(self, limit, f"the answer of {self.response.request.method} {self.url}")
+
+    def drain(self) -> None:
+        """Read what is left of a small body, so that the connection can be used again."""
+        try:
+            self.body(MAX_ERROR_BODY)
+        except Exception:
+            self.close()  # an endless or cut body: the connection is given up with it
+
+    def close(self) -> None:
+        self.response.close()
+
+    def error(self, tried: str, hint: str | None = None) -> RegistryError:
+        """The answer as an error; reads the body."""
+        codes, why = self.explain()
+        return RegistryError(tried, why, hint, status=self.status, codes=codes)
+
+    def explain(self) -> tuple[tuple[str, ...], str]:
+        """(codes, words) of an error answer. Spec: distribution-spec 1.1, "Error Codes"."""
+        try:
+            document = parse_json(self.body(MAX_ERROR_BODY), "error document")
+        except (BadDocument, Exception):
+            document = None
+        reason = self.response.reason or ""
+        said = f"the registry answered {self.status} {reason}".strip()
+        codes, messages = [], []
+        errors = document.get("errors") if isinstance(document, dict) else None
+        for entry in errors[:5] if isinstance(errors, list) else []:
+            if isinstance(entry, dict):
+                codes.append(printable(entry.get("code"), 40))
+                messages.append(printable(entry.get("message"), 200))
+        detail = "; ".join(
+            f"{code}: {message}" if message else code for code, message in zip(codes, messages, strict=True)
+        )
+        return tuple(codes), f"{said} ({detail})" if detail else said
+
+
+def printable(value: object, limit: int) -> str:
+    """Words of a stranger, fit for a terminal."""
+    text = value if isinstance(value, str) else ""
+    return "".join(character if character.isprintable() else "?" for character in text[:limit])

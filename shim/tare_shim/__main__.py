@@ -1,0 +1,6 @@
+"""`tare`, and `python -m tare_shim`."""
+
+from tare_shim.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A container's output on disk, in the line format of the Kubernetes CRI, which keeps every byte.
+
+    2026-11-25T10:00:00.000000000Z stdout F a whole line
+    2026-11-25T10:00:00.100000000Z stderr P a piece of a line, to be continued
+
+Moving bytes from a container to its log is `pump`; `replay` is the way back.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+CHUNK_BYTES = 65536
+
+
+class LogWriter:
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, stream: str, data: bytes) -> None:
+        now = time.time_ns()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}Z"
+        whole = f"{stamp} {stream} F ".encode()
+        pieces = data.split(b"\n")
+        lines = [whole + piece + b"\n" for piece in pieces[:-1]]
+        if pieces[-1]:
+            lines.append(f"{stamp} {stream} P ".encode() + pieces[-1] + b"\n")
+        write_all(self.fd, b"".join(lines))
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def pump(sources: dict[int, str], take: Callable[[str, bytes], None], ended: int) -> None:
+    """Hand on what arrives on `sources` (descriptor → stream), until all end or `ended` becomes readable.
+
+    `ended` is the pidfd of the process whose end is the end of it all: a grandchild in the host's pid
+    namespace could keep a pipe open for ever. What was written before that is still handed on.
+    """
+    with selectors.DefaultSelector() as selector:
+        for fd in sources:
+            os.set_blocking(fd, False)
+            selector.register(fd, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        open_fds = set(sources)
+        over = False
+        while open_fds and not over:
+            ready = {key.fd for key, _ in selector.select()}
+            over = ended in ready
+            for fd in sorted(open_fds if over else ready & open_fds):
+                if not _move(fd, sources[fd], take):
+                    selector.unregister(fd)
+                    open_fds.discard(fd)
+
+
+def _move(fd: int, stream: str, take: Callable[[str, bytes], None]) -> bool:
+    """Hand on what is there now; False at the end of the stream."""
+    while True:
+        try:
+            data = os.read(fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:  # EIO: the last holder of a terminal's other end has gone
+            return False
+        if not data:
+            return False
+        take(stream, data)
+
+
+def replay(path: Path, *, follow: Callable[[], bool] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """(time, stream, bytes) of each line; with `follow`, waits for more for as long as it says True."""
+    with path.open("rb") as file:
+        rest = b""
+        while True:
+            more_to_come = follow is not None and follow()
+            while chunk := file.read(CHUNK_BYTES):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    stamp, stream, tag, content = line.split(b" ", 3)
+                    yield stamp.decode(), stream.decode(), content + (b"\n" if tag == b"F" else b"")
+            if not more_to_come:
+                return
+            time.sleep(0.05)
