@@ -11,6 +11,8 @@ import pytest
 from tare_runtime.config.read import load_config
 from tare_runtime.errors import ConfigError
 
+from tests.support.runtime import Runtime, unique_id
+
 GOOD: dict[str, Any] = {
     "ociVersion": "1.0.2",
     "process": {"args": ["/bin/true"], "cwd": "/", "env": ["A=B"]},
@@ -250,3 +252,37 @@ def test_what_is_no_readable_file_is_refused(tmp_path: Path, kind: str) -> None:
         path.symlink_to("/dev/zero")  # must not be read for ever
     with pytest.raises(ConfigError, match=r"config\.json"):
         load_config(str(tmp_path))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is not JSON: expecting property name enclosed in double quotes at line 1, column 2"),
+        ("[1,]", "is not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": NaN}', "NaN"),
+        (
+            json.dumps(changed("process/cwd", "x")),
+            "/process/cwd: must be an absolute path, is 'x' (config.md",
+        ),
+        (json.dumps(changed("process/args", [])), "/process/args: must hold at least the program to run"),
+        (json.dumps(changed("linux/namespaces", [{"type": "net"}])), "'net' is no namespace"),
+        (json.dumps(changed("root/path", "none")), "none"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_the_command_says_it_once_and_leaves_nothing(
+    tmp_path: Path, verb: str, text: str, words: str
+) -> None:
+    id = unique_id("bad")
+    (tmp_path / "config.json").write_text(text)
+    log = tmp_path / "log"
+    runtime = Runtime(tmp_path / "root")
+    done = runtime("--log", str(log), "--log-format", "json", verb, "--bundle", str(tmp_path), id)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(log.read_text())["level"] == "error"  # one object, as podman wants it
+    assert runtime.good("list", "-q") == ""
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/{id}"))

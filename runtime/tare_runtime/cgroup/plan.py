@@ -5,6 +5,8 @@ from __future__ import annotations
 from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover
 from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
 
+PIDS_LIMIT = "/linux/resources/pids/limit"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,27 +46,30 @@ def plan_cgroup(
         from tare_runtime.config.sections import section_of
 
         raise ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
+    if result.host_ops and result.host_ops[-1][1] == PIDS_LIMIT:
+        result.late = 1
     return result
 
 
 def ensure_unused(plan: CgroupPlan) -> None:
-    """Raises: HostError if a process is in one of the container's cgroups before it exists.
+    """Raises: HostError if a process is in the container's cgroup before the container exists.
 
     Another container's, for example, whose limits this one would change and whose processes it would kill.
     """
     import posix
 
-    for path in dict.fromkeys(plan.paths.values()):
-        try:
-            fd = posix.open(path + "/cgroup.procs", posix.O_RDONLY | posix.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            pids = posix.read(fd, 4096).split()
-        finally:
-            posix.close(fd)
-        if pids:
-            raise HostError(
-                f"use cgroup {path}: container's cgroup is not empty: {len(pids)} process(es) found",
-                "give the container a linux.cgroupsPath of its own",
-            )
+    # Containers are in all hierarchies alike, so one tells.
+    path = plan.paths.get("devices") or next(iter(plan.paths.values()), "")
+    try:
+        fd = posix.open(path + "/cgroup.procs", posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        pids = posix.read(fd, 4096).split()
+    finally:
+        posix.close(fd)
+    if pids:
+        raise HostError(
+            f"use cgroup {path}: container's cgroup is not empty: {len(pids)} process(es) found",
+            "give the container a linux.cgroupsPath of its own",
+        )

@@ -76,9 +76,6 @@ def limit_ops(
         if value is None or (not value and member in _ZERO_IS_UNSET):
             continue
         writes.add(f"{section}/{member}", controller, file, str(value))
-    if "pids" in resources:
-        limit = resources["pids"]["limit"]
-        writes.add("pids/limit", "pids", "pids.max", "max" if limit < 0 else str(limit))
     if resources.get("blockIO"):
         _block_io(resources["blockIO"], writes)
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
@@ -93,6 +90,9 @@ def limit_ops(
         writes.add(f"rdma/{device}", "rdma", "rdma.max", " ".join([device, *words]))
     if resources.get("unified"):
         problems.append((_AT + "unified", "cannot be applied: this host's controllers are on cgroup v1"))
+    if "pids" in resources:  # the last one: see CgroupPlan.late
+        limit = resources["pids"]["limit"]
+        writes.add("pids/limit", "pids", "pids.max", "max" if limit < 0 else str(limit))
     return writes.ops
 
 

@@ -57,9 +57,6 @@ def limit_ops(
     writes = _Writes(path)
     _memory(resources.get("memory", {}), writes, problems)
     _cpu(resources.get("cpu", {}), writes)
-    if "pids" in resources:
-        limit = resources["pids"]["limit"]
-        writes.add("pids/limit", "pids.max", "max" if limit < 0 else str(limit))
     _block_io(resources.get("blockIO", {}), writes)
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
         field = f"hugepageLimits/{index}"
@@ -76,6 +73,9 @@ def limit_ops(
     for section, member in _GONE:
         if resources.get(section, {}).get(member) and warn:
             warn(f"linux.resources.{section}.{member} has no effect: cgroup v2 has no such limit")
+    if "pids" in resources:  # the last one: see CgroupPlan.late
+        limit = resources["pids"]["limit"]
+        writes.add("pids/limit", "pids.max", "max" if limit < 0 else str(limit))
     return writes.ops, writes.needed
 
 

@@ -81,11 +81,11 @@ class Conversation:
         self.close()
 
 
-def run_host_ops(ops: "list[Op]") -> None:
-    """Carry out operations in this process. Raises: Failed."""
+def run_host_ops(ops: "list[Op]", first_index: int = 0) -> None:
+    """Carry out operations in this process. `first_index`: as for `spawn`. Raises: Failed."""
     if not ops:
         return
-    record = encode(ops)
+    record = encode(ops, first_index)
     index = ffi.new("int *")
     result = lib.tare_host_run(ffi.from_buffer(record), len(record), index)
     if result < 0:

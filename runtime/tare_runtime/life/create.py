@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Created:
     """A container that was made. Owned by the caller: `master` (-1: no terminal, or sent elsewhere)."""
 
-    __slots__ = ("config", "master", "pid", "state", "state_dir")
+    __slots__ = ("config", "late_index", "late_ops", "master", "pid", "state", "state_dir")
 
     def __init__(self, config: "dict[str, Any]", state: "State", state_dir: StateDir) -> None:
         self.config = config
@@ -38,6 +38,8 @@ class Created:
         self.state_dir = state_dir
         self.pid = 0
         self.master = -1
+        self.late_ops: list[Op] = []  # of the host, for when the process is there
+        self.late_index = 0
 
     def close(self) -> None:
         self.state_dir.close()
@@ -101,7 +103,7 @@ def create_container(request: Request, settings: Settings) -> Created:
     created = Created(config, state, state_dir)
     try:
         state_dir.write(state)
-        _bring_up(created, plan, request, settings)
+        _bring_up(created, plan, cgroup.late, request, settings)
     except BaseException as error:
         from tare_runtime.life.undo import undo_create
 
@@ -193,11 +195,13 @@ def timestamp() -> str:
     return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{now % 1_000_000_000:09}Z"
 
 
-def _bring_up(created: Created, plan: "list[Op]", request: Request, settings: Settings) -> None:
+def _bring_up(created: Created, plan: "list[Op]", late: int, request: Request, settings: Settings) -> None:
     host = 0
     while plan[host][0].startswith("host_"):
         host += 1
-    run_host_ops(plan[:host])
+    run_host_ops(plan[: host - late])
+    created.late_ops = plan[host - late : host]
+    created.late_index = host - late
     gate = -1
     if request.gate:
         gate = checked(lib.tare_gate_listen(created.state_dir.fd, GATE.encode()), "listen at the gate")
@@ -272,6 +276,7 @@ def _settle_process(created: Created, pid: int) -> None:
     created.state["pid"] = pid
     created.state["pidStart"] = process_start(pid)
     created.state_dir.write(created.state)
+    run_host_ops(created.late_ops, created.late_index)
     linux = created.config.get("linux") or {}
     if linux.get("uidMappings") or linux.get("gidMappings"):
         from tare_runtime.host.idmap import write_maps

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OCI_VERSION = "1.3.0"
 STATE_FILE = "state.json"
 GATE = "start.sock"  # there as long as the container waits for `start`
+_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC | posix.O_NOFOLLOW
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 
@@ -60,9 +61,14 @@ class StateStore:
                 continue
             except OSError as error:
                 raise _unusable("make container directory", path, error) from None
-            fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+            # Until we hold the lock, another `create` may take our directory for a ruin and put its own in
+            # its place. Ours is still there if what we locked is linked and empty.
+            try:
+                fd = posix.open(path, _DIRECTORY)
+            except FileNotFoundError:
+                continue
             flock(fd, LOCK_EX)
-            if posix.fstat(fd).st_nlink:  # else another `create` took it for a ruin before we locked it
+            if posix.fstat(fd).st_nlink and not posix.listdir(fd):
                 return StateDir(self.root, id, fd, fresh=True)
             posix.close(fd)
         raise ContainerExists(id, self.root)
@@ -72,7 +78,7 @@ class StateStore:
         check_id(id)
         path = f"{self.root}/{id}"
         try:
-            fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+            fd = posix.open(path, _DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             raise ContainerNotFound(id, self.root) from None
         except OSError as error:
@@ -260,7 +266,7 @@ def _read_file(path: str, dir_fd: int | None) -> bytes:
 def _clear_ruin(path: str) -> bool:
     """Remove what a maker that was killed has left; False if the directory is a container's."""
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC | posix.O_NOFOLLOW)
+        fd = posix.open(path, _DIRECTORY)
     except FileNotFoundError:
         return True
     except OSError:
