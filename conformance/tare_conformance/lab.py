@@ -173,6 +173,14 @@ class Lab:
             kernel.mount(source, str(target), kind, flag)
         self._mounts = leaks.mounts()
 
+    def changed_mounts(self) -> list[str]:
+        """Mounts of the chamber that came or went."""
+        return sorted(leaks.mounts() ^ self._mounts)
+
+    def share_mounts(self) -> None:
+        """Make every mount of the chamber shared, as a host under systemd has them."""
+        kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_SHARED)
+
     def skip(self, reason: str) -> None:
         """Raises: Skip, always."""
         raise Skip(reason)

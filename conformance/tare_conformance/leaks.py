@@ -50,9 +50,11 @@ def name_of(pid: int) -> str:
 
 
 def find(before: set[str], token: str, ids: list[str], state_root: Path) -> list[str]:
-    """Everything that should be gone after the containers were deleted, a sentence each."""
+    """What is there or gone and should not be, after the containers were deleted: a sentence each."""
     found = [f"process {pid} ({name_of(pid)})" for pid in settle()]
-    found += [f"mount on {point}" for point in sorted(mounts() - before)]
+    now = mounts()
+    found += [f"mount on {point}" for point in sorted(now - before)]
+    found += [f"nothing on {point}, where a mount was" for point in sorted(before - now)]
     names = [f"{token}/{id}" for id in ids] + ids
     for path in cgroups.left_of(*names):
         found.append(f"control group {path}")

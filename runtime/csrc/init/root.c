@@ -61,11 +61,15 @@ int do_rootfs(const struct op *op)
 }
 
 // pivot_root(".", ".") stacks the old root on the new one; it is then made slave, so that its unmounting
-// does not reach the host, and detached (pivot_root(2), NOTES).
+// does not reach the host, and detached (pivot_root(2), NOTES). A path of "." names the mount that is the
+// working directory, not what lies on it: hence the descriptor of the old root.
 static int pivot(void)
 {
-    int result = SYS(syscall(SYS_pivot_root, ".", "."));
+    CLEANUP_FD int old = SYS(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int result = old < 0 ? old : (int)SYS(syscall(SYS_pivot_root, ".", "."));
 
+    if (!result)
+        result = SYS(fchdir(old));
     if (!result)
         result = SYS(mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL));
     if (!result)

@@ -30,9 +30,21 @@ def answer_sync(created: "Created", conversation: "Conversation", point: int) ->
         document = state_document(created.state, "creating")
         for kind in ("prestart", "createRuntime"):
             run_hooks(kind, hooks.get(kind) or [], document, fatal=True)
-        conversation.go(document)
+        conversation.go(state_document(_seen_inside(created.state), "creating"))
     else:
-        conversation.go(state_document(created.state, "created"))
+        conversation.go(state_document(_seen_inside(created.state), "created"))
+
+
+def _seen_inside(state: "State") -> "State":
+    """The state with the pid that the container's namespaces have for its process.
+
+    Spec: runtime-spec 1.3, runtime.md, "State": hooks that run in the container's namespaces get that one.
+    """
+    with open(f"/proc/{state['pid']}/status") as file:
+        for line in file:
+            if line.startswith("NSpid:"):
+                return {**state, "pid": int(line.split()[-1])}
+    return state
 
 
 def run_late_hooks(kind: str, state: "State", status: str, *, fatal: bool) -> None:

@@ -171,12 +171,15 @@ def _file_system(
     linux = config.get("linux", {})
     process = config["process"]
     word = linux.get("rootfsPropagation") or ""
-    propagation = PROPAGATION[word] if word else lib.MS_SLAVE | lib.MS_REC
+    propagation = PROPAGATION[word] if word else 0
+    # Whatever the root will be in the end, what is mounted on the way must not reach the host, and the
+    # host's mounts must be there to be bound: unbindable ones cannot be.
+    at_first = propagation if propagation & lib.MS_SHARED else lib.MS_SLAVE | lib.MS_REC
     root = config["root"]["path"]
     if root[:1] != "/":
         root = f"{request.bundle}/{root}"
     plan = [
-        ops.root_propagation("/linux/rootfsPropagation" if word else "", propagation),
+        ops.root_propagation("/linux/rootfsPropagation" if word else "", at_first),
         ops.rootfs("/root/path", root),
     ]
     plan += plan_mounts(config, request.bundle, cgroup)
@@ -197,7 +200,7 @@ def _file_system(
     plan.append(ops.pivot_root("/root/path", ops.MOVE if request.no_pivot else ops.PIVOT))
     readonly = lib.MOUNT_ATTR_RDONLY if config["root"].get("readonly") else 0
     if readonly or word:
-        plan.append(ops.root_attr("/root/readonly", readonly, propagation if word else 0))
+        plan.append(ops.root_attr("/root/readonly", readonly, propagation))
     return plan
 
 
