@@ -160,12 +160,13 @@ def test_exec_takes_the_user_it_is_given(bundle: Bundle, user: str, ids: str) ->
     assert done.stdout.strip() == ids
 
 
-@pytest.mark.parametrize("user", ["", ":", ":1", "1:", "-1", "01x", "4294967295", "1:4294967296", "root"])
+@pytest.mark.parametrize("user", [":", ":1", "1:", "-1", "01x", "4294967295", "1:4294967296", "root"])
 def test_exec_refuses_a_user_that_it_would_have_to_guess(bundle: Bundle, user: str) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
     done = bundle.tare("exec", "--user", user, bundle.id, "id")
-    assert (done.returncode, done.stdout) == (255, "") if user else done.stdout.startswith("uid=0")
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert user in done.stderr
 
 
 def test_exec_with_a_capability_gives_it_to_nobody_else(bundle: Bundle) -> None:

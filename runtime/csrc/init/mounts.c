@@ -97,17 +97,24 @@ static int mount_long(const struct op *op, int target)
     return SYS(mount(op_str(op, 1), path, op_str(op, 0), 0, op_str(op, 4)));
 }
 
+// Through a symlink, /proc or /sys would be mounted where later checks do not look (CVE-2019-19921).
+static int open_plain_directory(const char *path)
+{
+    int target = open_in_root_plain(path, O_PATH | O_DIRECTORY);
+
+    if (target == -ENOENT) {
+        target = make_in_root(path, 0755, 0);
+        close_fd(&target);
+        target = open_in_root_plain(path, O_PATH | O_DIRECTORY);
+    }
+    if (target == -ELOOP || target == -ENOTDIR || target == -ENOENT)
+        return detail(target, "%.900s must be mounted on ordinary directory", path);
+    return target;
+}
+
 static int open_target(const char *path, int flags, int is_file)
 {
-    int target = make_in_root(path, 0755, is_file);
-
-    if (target < 0 || !(flags & MOUNT_PLAIN_DIRECTORY))
-        return target;
-    close(target);
-    target = open_in_root_plain(path, O_PATH | O_DIRECTORY);
-    if (target == -ELOOP || target == -ENOTDIR)
-        return detail(target, "%s must be mounted on ordinary directory", path);
-    return target;
+    return flags & MOUNT_PLAIN_DIRECTORY ? open_plain_directory(path) : make_in_root(path, 0755, is_file);
 }
 
 static int set_propagation(int tree, uint64_t propagation, int recursive)

@@ -69,11 +69,15 @@ int do_find_executable(const struct op *op)
     return is_program(self.program);
 }
 
-// close_range(2) marks instead of closing: our own socket must live until exec succeeds.
+// From here on init holds its sockets alone. close_range(2) marks instead of closing, as the socket that
+// failures are reported on must live until exec succeeds.
 int do_close_fds(const struct op *op)
 {
     unsigned first = op_int(op, 0);
 
+    close_fd(&self.rootfd);
+    close_fd(&self.proc);
+    self.rootfd = self.proc = -1;
     return SYS(syscall(SYS_close_range, first, ~0U, 1U << 2 /* CLOSE_RANGE_CLOEXEC, kernel 5.11 */));
 }
 

@@ -44,10 +44,10 @@ def signal_container(root: str, id: str, number: int, *, everyone: bool = False)
     with StateStore(root).open(id) as state_dir:
         state = state_dir.read()
         have = status(state, state_dir.path)
-    if have == "stopped":
-        if everyone:
+    if have in ("stopped", "creating"):
+        if everyone and have == "stopped":
             return
-        raise NotRunning(id)
+        raise NotRunning(id, have)
     if have == "paused" and number == KILL:
         _thaw(state)
     # Without a pid namespace of its own, nothing ends the others when the first process dies.

@@ -4,32 +4,37 @@ from tare_runtime._core import lib
 from tare_runtime.life.create import Created, Settings, create_container
 from tare_runtime.plan.build import Request
 
-TYPE_CHECKING = False
-
 
 def run_container(request: Request, settings: Settings, *, keep: bool, subreaper: bool) -> int:
     """Run a container; in the foreground its exit code is returned and it is deleted, unless `keep`.
 
     `request.gate` must be false: nothing waits between create and start here.
     """
-    if not settings.detached and subreaper:
+    if settings.detached:
+        _bring_up(request, settings).close()
+        return 0
+    from tare_runtime.life.wait import Foreground
+
+    if subreaper:
         lib.tare_subreaper(1)
+    with Foreground() as foreground:
+        created = _bring_up(request, settings)
+        try:
+            code = foreground.supervise(created.pid, created.master)
+            if not keep:
+                from tare_runtime.life.delete import clean_up
+
+                clean_up(created.state, created.state_dir)
+            return code
+        finally:
+            created.close()
+
+
+def _bring_up(request: Request, settings: Settings) -> Created:
     created = create_container(request, settings)
-    try:
-        if (created.state.get("hooks") or {}).get("poststart"):
-            _poststart(created)
-        if settings.detached:
-            return 0
-        from tare_runtime.life.wait import supervise
-
-        code = supervise(created.pid, created.master)
-        if not keep:
-            from tare_runtime.life.delete import clean_up
-
-            clean_up(created.state, created.state_dir)
-        return code
-    finally:
-        created.close()
+    if (created.state.get("hooks") or {}).get("poststart"):
+        _poststart(created)
+    return created
 
 
 def _poststart(created: Created) -> None:

@@ -35,23 +35,34 @@ def wait_gone(pid: int, timeout_ms: int) -> bool:
         posix.close(pidfd)
 
 
-def supervise(pid: int, master: int) -> int:
-    """Stay in the foreground with `pid`: forward signals, copy its terminal; its exit code at the end.
+class Foreground:
+    """A command that stays with its process: signals are kept from it, to be forwarded, before that begins.
 
-    `master` (-1: none) stays the caller's.
+    A context manager; owns the descriptor on which signals arrive.
     """
-    from tare_runtime._core import ffi
 
-    signals = checked(lib.tare_signals_take(), "take signals")
-    saved = None
-    if master >= 0 and posix.isatty(0):
-        lib.tare_window_size(0, master)
-        saved = ffi.new("char[]", lib.TARE_TERMIOS_BYTES)
-        if lib.tare_raw_mode(0, saved) < 0:
-            saved = None
-    try:
-        return exit_code(checked(lib.tare_supervise(pid, signals, master), "wait for the container"))
-    finally:
-        if saved is not None:
-            lib.tare_restore_mode(0, saved)
-        posix.close(signals)
+    def __enter__(self) -> "Foreground":
+        self.signals = checked(lib.tare_signals_take(), "take signals")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        posix.close(self.signals)
+
+    def supervise(self, pid: int, master: int) -> int:
+        """Forward signals to `pid`, copy its terminal; its exit code at the end.
+
+        `master` (-1: none) stays the caller's.
+        """
+        from tare_runtime._core import ffi
+
+        saved = None
+        if master >= 0 and posix.isatty(0):
+            lib.tare_window_size(0, master)
+            saved = ffi.new("char[]", lib.TARE_TERMIOS_BYTES)
+            if lib.tare_raw_mode(0, saved) < 0:
+                saved = None
+        try:
+            return exit_code(checked(lib.tare_supervise(pid, self.signals, master), "wait for the process"))
+        finally:
+            if saved is not None:
+                lib.tare_restore_mode(0, saved)

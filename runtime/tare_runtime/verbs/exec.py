@@ -4,7 +4,7 @@ import posix
 
 from tare_runtime.errors import UsageError
 from tare_runtime.life.create import Settings
-from tare_runtime.life.execute import exec_process
+from tare_runtime.life.execute import Executed, exec_process
 from tare_runtime.state.store import StateStore
 from tare_runtime.verbs.create import refuse_pidfd_socket, warner
 
@@ -28,7 +28,22 @@ def run(options: "Options") -> int:
         pid_file=options.pid_file,
         warn=warner(options),
     )
-    done = exec_process(
+    if options.detach:
+        _exec(id, process, settings, options)
+        return 0
+    from tare_runtime.life.wait import Foreground
+
+    with Foreground() as foreground:
+        done = _exec(id, process, settings, options)
+        try:
+            return foreground.supervise(done.pid, done.master)
+        finally:
+            if done.master >= 0:
+                posix.close(done.master)
+
+
+def _exec(id: str, process: "dict[str, Any]", settings: Settings, options: "Options") -> Executed:
+    return exec_process(
         id,
         process,
         settings,
@@ -36,15 +51,6 @@ def run(options: "Options") -> int:
         ignore_paused=options.ignore_paused,
         cgroups=tuple(options.cgroup),
     )
-    try:
-        if options.detach:
-            return 0
-        from tare_runtime.life.wait import supervise
-
-        return supervise(done.pid, done.master)
-    finally:
-        if done.master >= 0:
-            posix.close(done.master)
 
 
 def _process(options: "Options", id: str) -> "dict[str, Any]":
