@@ -17,6 +17,7 @@
     X(host_mkdir, 1, "s")                                                                                    \
     X(host_write, 2, "ss")                                                                                   \
     X(host_copy_parent, 3, "ss")                                                                             \
+    X(host_device_filter, 4, "sb")                                                                           \
     /* enter */                                                                                              \
     X(join_cgroup, 16, "s")                                                                                  \
     X(oom_score_adj, 17, "i")                                                                                \

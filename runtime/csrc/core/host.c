@@ -3,9 +3,11 @@
 #include "../record/record.h"
 #include "core.h"
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 const char *tare_op_table(void)
 {
@@ -52,6 +54,40 @@ static int copy_parent(const char *directory, const char *name)
     return write_file(path, text, got);
 }
 
+static long bpf(int command, union bpf_attr *attr)
+{
+    return CORE_RETRY(syscall(SYS_bpf, command, attr, sizeof *attr));
+}
+
+// ALLOW_MULTI: programs of cgroups above go on deciding beside ours, and a manager may add its own below.
+static int device_filter(const char *directory, const char *program, size_t size)
+{
+    union bpf_attr load = {
+        .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+        .insns = (uintptr_t)program,
+        .insn_cnt = size / sizeof(struct bpf_insn),
+        .license = (uintptr_t) "Apache-2.0",
+    };
+    int cgroup = CORE_RETRY(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (cgroup < 0)
+        return cgroup;
+    long filter = bpf(BPF_PROG_LOAD, &load);
+    if (filter < 0) {
+        close(cgroup);
+        return filter;
+    }
+    union bpf_attr attach = {
+        .target_fd = cgroup,
+        .attach_bpf_fd = filter,
+        .attach_type = BPF_CGROUP_DEVICE,
+        .attach_flags = BPF_F_ALLOW_MULTI,
+    };
+    long result = bpf(BPF_PROG_ATTACH, &attach);
+    close(filter);
+    close(cgroup);
+    return result;
+}
+
 static int run_one(const struct op *op)
 {
     int result;
@@ -64,6 +100,8 @@ static int run_one(const struct op *op)
         return write_file(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     case OP_host_copy_parent:
         return copy_parent(op_str(op, 0), op_str(op, 1));
+    case OP_host_device_filter:
+        return device_filter(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     default:
         return -ENOSYS;
     }

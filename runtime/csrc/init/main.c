@@ -39,6 +39,11 @@ int do_host_copy_parent(const struct op *op)
     (void)op;
     return -ENOSYS;
 }
+int do_host_device_filter(const struct op *op)
+{
+    (void)op;
+    return -ENOSYS;
+}
 
 // The program starts with default dispositions and nothing blocked, whatever our caller had. execve(2) has
 // reset what was caught; what was ignored is left (real-time signals: by nobody that starts a runtime).

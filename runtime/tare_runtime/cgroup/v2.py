@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Problems = list[tuple[str, str]]
 
 _PATH = "/linux/cgroupsPath"
+_DEVICES = "/linux/resources/devices"
 
 
 def plan(
@@ -39,4 +40,14 @@ def plan(
         directory += "/" + part
         host.append(ops.host_mkdir(_PATH, directory))
     join = [ops.join_cgroup(_PATH, path + "/cgroup.procs")]
-    return CgroupPlan(2, {"": path}, [path], host + limits, join), problems
+    host.append(_device_filter(linux.get("resources", {}).get("devices", []), path))
+    host += limits  # at the end, for the one that is late
+    return CgroupPlan(2, {"": path}, [path], host, join), problems
+
+
+def _device_filter(rules: list[dict[str, Any]], path: str) -> Op:
+    """The rules as on v1 (cgroup.v1.device_ops): all denied at first, the default ones at the end."""
+    from tare_runtime.cgroup.v1 import DEFAULT_DEVICES
+    from tare_runtime.cgroup.v2_devices import device_program
+
+    return ops.host_device_filter(_DEVICES, path, device_program(rules, DEFAULT_DEVICES))

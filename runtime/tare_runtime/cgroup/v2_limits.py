@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tare_runtime.config.rules import NOT_DONE
 from tare_runtime.plan import ops
 
 TYPE_CHECKING = False
@@ -68,8 +67,6 @@ def limit_ops(
     for file, text in resources.get("unified", {}).items():
         for line in text.splitlines() or [""]:
             writes.add(f"unified/{file}", file, line)
-    if resources.get("devices"):
-        problems.append((_AT + "devices", f"a device list on cgroup v2 {NOT_DONE}"))
     for section, member in _GONE:
         if resources.get(section, {}).get(member) and warn:
             warn(f"linux.resources.{section}.{member} has no effect: cgroup v2 has no such limit")

@@ -21,6 +21,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "host_mkdir": ("make cgroup", "{0}"),
     "host_write": ("write {1!r} to", "{0}"),
     "host_copy_parent": ("copy the parent's {1} to", "{0}"),
+    "host_device_filter": ("attach the device list to cgroup", "{0}"),
     "join_cgroup": ("join cgroup", "{0}"),
     "oom_score_adj": ("set oom_score_adj to", "{0}"),
     "setns_path": ("join namespace", "{1}"),

@@ -12,6 +12,7 @@ FIELDS: dict[str, str] = {
     "host_mkdir": "path",
     "host_write": "path data",
     "host_copy_parent": "directory name",
+    "host_device_filter": "directory program",
     "join_cgroup": "path",
     "oom_score_adj": "value",
     "setns_path": "namespaces path",

@@ -30,6 +30,11 @@ def host_copy_parent(pointer: str, directory: str, name: str) -> Op:
     return ("host_copy_parent", pointer, (directory, name))
 
 
+def host_device_filter(pointer: str, directory: str, program: bytes) -> Op:
+    """Attach a BPF program to a cgroup of v2, which decides about every use of a device in it."""
+    return ("host_device_filter", pointer, (directory, program))
+
+
 # --- enter ----------------------------------------------------------------------------------------------
 
 
