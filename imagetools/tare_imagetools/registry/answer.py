@@ -91,3 +91,16 @@ def printable(value: object, limit: int) -> str:
     """Words of a stranger, fit for a terminal."""
     text = value if isinstance(value, str) else ""
     return "".join(character if character.isprintable() else "?" for character in text[:limit])
+
+
+def innermost(error: BaseException) -> str:
+    """The message of the first cause: requests and urllib3 wrap it several times."""
+    seen = 0
+    while seen < 8:
+        seen += 1
+        inner = error.args[-1] if error.args and isinstance(error.args[-1], BaseException) else None
+        inner = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return printable(str(error), 200) or type(error).__name__

@@ -26,7 +26,8 @@ from tare_imagetools.verify import VerifyingReader, check_bytes
 
 MAX_MANIFEST = 4 << 20
 MAX_TAG_PAGE = 4 << 20
-MAX_TAG_PAGES = 10_000
+MAX_TAG_PAGES = 500
+TAGS_A_PAGE = 1000
 EITHER = frozenset({200, 404})
 
 
@@ -131,10 +132,16 @@ class Repository:
         Raises: RegistryError, also where the pages lead elsewhere or in a circle.
         """
         tried = f"list the tags of {self.full_name}"
-        url = f"/v2/{self.name}/tags/list"
+        url = f"/v2/{self.name}/tags/list?n={TAGS_A_PAGE}"
         seen: set[str] = set()
         for _ in range(MAX_TAG_PAGES):
-            answer = self.session.request("GET", url, self.pull, tried, expect=EITHER)
+            answer = self.session.request("GET", url, self.pull, tried, expect=EITHER | {400})
+            if answer.status == 400 and not seen:  # some registries refuse what they find too many
+                answer.drain()
+                plain = f"/v2/{self.name}/tags/list"
+                answer = self.session.request("GET", plain, self.pull, tried, expect=EITHER)
+            if answer.status == 400:
+                raise answer.error(tried)
             if answer.status == 404:
                 raise answer.error(tried, "is the name of the repository spelled right?")
             link = answer.headers.get("Link", "")

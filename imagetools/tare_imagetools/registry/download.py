@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tare_imagetools.errors import RegistryError, VerifyError
-from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer
+from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer, innermost
 from tare_imagetools.registry.auth import Scope
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 PROGRESS = 1 << 16  # bytes after which a new connection counts as a success
 SCRAP = 1 << 18
+
+
+def why_broken(error: Exception) -> str:
+    text = innermost(error)
+    return "it ended early" if "IncompleteRead" in text else text
 
 
 class Download:
@@ -49,7 +54,7 @@ class Download:
             try:
                 count = self.answer.readinto(buffer)
             except CONNECTION_ERRORS as error:
-                count, problem = 0, str(error)[:200]
+                count, problem = 0, why_broken(error)
             if count:
                 self.position += count
                 self.fresh += count
@@ -69,7 +74,6 @@ class Download:
                 f"get {self.what}",
                 f"the connection broke {self.failures} times {place}: {problem}",
                 "run the same command again: what is in the store already is not fetched twice",
-                temporary=True,
             )
         self.session.retry.sleep(wait)
 
@@ -77,9 +81,15 @@ class Download:
         """A connection that goes on at `position`; None if it broke before that."""
         tried = f"get {self.what}"
         headers = {"Range": f"bytes={self.position}-"} if self.position else {}
-        answer = self.session.request(
-            "GET", self.path, self.scope, tried, headers=headers, expect=frozenset({200, 206})
-        )
+        try:
+            answer = self.session.request(
+                "GET", self.path, self.scope, tried, headers=headers, expect=frozenset({200, 206})
+            )
+        except RegistryError as error:
+            error.temporary = False  # all repetitions are used up: nobody above need begin again
+            if error.status == 404:
+                error.hint = "the image is incomplete in this registry: it must be pushed anew"
+            raise
         try:
             self.check(answer)
             skipped = answer.status == 206 or self.skip(answer, self.position)

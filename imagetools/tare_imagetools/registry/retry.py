@@ -6,11 +6,9 @@ request will meet again (401, 404, a wrong certificate, a name that does not res
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 
 STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 522})
 LONGEST_WAIT_S = 60.0
@@ -34,7 +32,9 @@ class RetryPolicy:
         asked = seconds_of(retry_after)
         if asked is not None:
             return asked if asked <= LONGEST_WAIT_S else None
-        return float(min(self.delay_s * 2 ** (failures - 1), LONGEST_WAIT_S / 2) * random.uniform(0.8, 1.2))
+        from random import uniform  # only who waits pays for it
+
+        return float(min(self.delay_s * 2 ** (failures - 1), LONGEST_WAIT_S / 2) * uniform(0.8, 1.2))
 
     def sleep(self, seconds: float) -> None:
         self.cancelled.wait(seconds)
@@ -47,6 +47,8 @@ def seconds_of(retry_after: str | None) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):

@@ -22,9 +22,9 @@ import requests.adapters
 import requests.utils
 from tare_spec.reference import DEFAULT_HOST
 
-from tare_imagetools.errors import AuthError, RegistryError
+from tare_imagetools.errors import TEMPORARY, AuthError, RegistryError
 from tare_imagetools.registry import challenge, credentials, tls
-from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer, printable
+from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer, innermost, printable
 from tare_imagetools.registry.auth import Authorizer, Scope
 from tare_imagetools.registry.credentials import Credentials
 from tare_imagetools.registry.origin import Origin, is_loopback, why_not_follow
@@ -33,6 +33,7 @@ from tare_imagetools.registry.retry import STATUSES, RetryPolicy
 HUB_ADDRESS = "registry-1.docker.io"
 TIMEOUT_S = (15.0, 60.0)  # to connect; without a byte
 MAX_REDIRECTS = 5
+MAX_CHALLENGES = 2  # the first is the normal one, the second is for a token that has ended
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 POOL = 16
 Body = bytes | BinaryIO | None
@@ -166,19 +167,17 @@ class Session:
     ) -> Answer:
         """One attempt: ask, answer a challenge, follow redirects."""
         url = path if "://" in path else f"{self.origin}{path}"
-        hops = 0
+        hops = challenges_met = 0
         while True:
             target = self.checked(url, tried)
             own = target == self.origin
             sent = self.auth.header(self.origin, scope) if own else None
             answer = self.send(method, url, self.with_authorization(headers, sent), body, tried)
             self.show_warnings(answer)
-            if answer.status == 401 and own:
+            if answer.status == 401 and own and challenges_met < MAX_CHALLENGES and can_resend(body):
+                challenges_met += 1
                 challenges = challenge.parse(answer.headers.get("WWW-Authenticate", ""))
-                if self.auth.accept(self.origin, challenges, scope, sent) and can_resend(body):
-                    hops += 1
-                    if hops > MAX_REDIRECTS:
-                        return answer
+                if self.auth.accept(self.origin, challenges, scope, sent):
                     answer.drain()
                     continue
             if answer.status not in REDIRECTS or method not in ("GET", "HEAD"):
@@ -260,7 +259,9 @@ class Session:
         if answer.status in STATUSES:
             error.temporary = True
             after = answer.headers.get("Retry-After")
-            error.hint = f"the registry asks to wait: Retry-After: {printable(after, 40)}" if after else None
+            error.hint = (
+                f"the registry asks to wait: Retry-After: {printable(after, 40)}" if after else TEMPORARY
+            )
         return error
 
     def show_warnings(self, answer: Answer) -> None:
@@ -290,16 +291,3 @@ def connection_error(tried: str, origin: Origin, error: Exception) -> RegistryEr
     if isinstance(error, requests.Timeout) or "timed out" in text:
         return RegistryError(tried, f"{origin} sent nothing for {TIMEOUT_S[1]:.0f} s", temporary=True)
     return RegistryError(tried, f"the connection to {origin} broke: {innermost(error)}", temporary=True)
-
-
-def innermost(error: BaseException) -> str:
-    """The message of the first cause: requests and urllib3 wrap it several times."""
-    seen = 0
-    while seen < 8:
-        seen += 1
-        inner = error.args[-1] if error.args and isinstance(error.args[-1], BaseException) else None
-        inner = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return printable(str(error), 200) or type(error).__name__
