@@ -16,6 +16,7 @@ from tare_spec.errors import BadDocument, SpecError
 from tare_imagetools.errors import ImageToolError, UsageError, VerifyError
 
 COMMANDS = {
+    "artifact": "push and pull plain files as artifacts",
     "config": "print the configuration of an image",
     "copy": "copy an image from anywhere to anywhere",
     "gc": "remove blobs of the store that no name leads to",
