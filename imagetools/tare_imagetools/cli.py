@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "serve a folder as a registry",
     "tag": "give an image of the store another name",
     "tags": "list the tags of a repository",
+    "unmount": "take away what unpack --driver mounted",
     "unpack": "unpack an image into a bundle",
 }
 INTERRUPTED = 130
