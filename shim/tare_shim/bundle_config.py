@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tare_spec.image_config import ImageConfig
 
-from tare_shim.options import PROPAGATION, RunOptions, Volume
+from tare_shim.options import ALL_CAPABILITIES, PROPAGATION, RunOptions, Volume
 
 Json = dict[str, object]
 CPU_PERIOD_US = 100_000
@@ -126,15 +126,3 @@ def _objects(document: Json, name: str) -> list[Json]:
 def _strings(document: Json, name: str) -> list[str]:
     value = document.get(name)
     return [str(entry) for entry in value] if isinstance(value, list) else []
-
-
-ALL_CAPABILITIES = tuple(
-    f"CAP_{name}"
-    for name in (
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
-        "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
-        "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
-        "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
-        "PERFMON BPF CHECKPOINT_RESTORE"
-    ).split()
-)

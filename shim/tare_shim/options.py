@@ -13,6 +13,17 @@ UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 PROPAGATION = {"rprivate", "private", "rslave", "slave", "rshared", "shared"}
 MOUNT_WORDS = {"ro", "rw", "nosuid", "nodev", "noexec"} | PROPAGATION
 
+ALL_CAPABILITIES = tuple(
+    f"CAP_{name}"
+    for name in (
+        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
+        "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
+        "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
+        "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
+        "PERFMON BPF CHECKPOINT_RESTORE"
+    ).split()
+)
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -48,7 +59,7 @@ class RunOptions:
 
 def parse_size(text: str) -> int:
     """`64m` → 67108864. Raises: ShimError when it is no size."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([bkmgt]?)(?:i?b)?", text.strip().lower())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)(?:i?b)?", text.strip().lower())
     if not match:
         raise ShimError(f"read size {text!r}: it is not a number with b, k, m, g or t behind it")
     return int(float(match.group(1)) * UNITS[match.group(2)])
@@ -88,9 +99,12 @@ def parse_env(text: str) -> str | None:
 def parse_capability(text: str) -> str:
     """`net_admin` → `CAP_NET_ADMIN`; `ALL` stays."""
     name = text.upper()
-    if not re.fullmatch(r"[A-Z_]+", name):
-        raise ShimError(f"read capability {text!r}: not a capability's name")
-    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
+    if name == "ALL":
+        return name
+    full = name if name.startswith("CAP_") else f"CAP_{name}"
+    if full not in ALL_CAPABILITIES:
+        raise ShimError(f"read capability {text!r}: there is none of that name")
+    return full
 
 
 def check(options: RunOptions) -> None:

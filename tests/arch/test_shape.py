@@ -11,7 +11,7 @@ import pytest
 from tests.arch.source_tree import FOLDERS, ROOT, files_under, package_modules, tracked_files
 
 PYTHON_CAP, C_CAP, MAIN_CAP = 500, 400, 15
-VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+VAGUE_NAMES = {"utils", "helpers", "common", "manager", "misc"}
 
 
 def line_count(path: Path) -> int:

@@ -1,0 +1,70 @@
+"""The log keeps every byte of both streams, in order, whatever pieces they arrive in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tare_shim.container_log import LogWriter, pump, replay
+
+PIECES = st.lists(
+    st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(min_size=1, max_size=40)), max_size=12
+)
+
+
+def joined(pieces: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    streams = {"stdout": b"", "stderr": b""}
+    for stream, data in pieces:
+        streams[stream] += data
+    return streams
+
+
+@given(PIECES)
+@settings(max_examples=200, deadline=None)
+def test_what_was_written_is_what_is_read(pieces: list[tuple[str, bytes]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "log")
+        log = LogWriter(path)
+        for stream, data in pieces:
+            log.write(stream, data)
+        log.close()
+        assert joined([(stream, data) for _, stream, data in replay(path)]) == joined(pieces)
+
+
+def test_lines_are_those_of_the_cri_format(tmp_path: Path) -> None:
+    log = LogWriter(tmp_path / "log")
+    log.write("stdout", b"one\ntwo")
+    log.close()
+    fields = [line.split(b" ", 3) for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert [(stream, tag, content) for _, stream, tag, content in fields] == [
+        (b"stdout", b"F", b"one"),
+        (b"stdout", b"P", b"two"),
+    ]
+    assert fields[0][0].endswith(b"Z")
+
+
+def test_a_process_that_ends_ends_the_pump_although_a_child_keeps_the_pipe(tmp_path: Path) -> None:
+    """A grandchild in the host's pid namespace may hold standard output for ever."""
+    child = subprocess.Popen(
+        ["sh", "-c", "sleep 1000 & echo $!; echo last >&2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert child.stdout and child.stderr
+    taken: list[tuple[str, bytes]] = []
+    ended = os.pidfd_open(child.pid)
+    try:
+        sources = {child.stdout.fileno(): "stdout", child.stderr.fileno(): "stderr"}
+        pump(sources, lambda stream, data: taken.append((stream, data)), ended)
+    finally:
+        os.close(ended)
+        child.wait()
+        child.stdout.close()
+        child.stderr.close()
+    streams = joined(taken)
+    assert streams["stderr"] == b"last\n"
+    os.kill(int(streams["stdout"]), 9)
