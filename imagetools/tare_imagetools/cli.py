@@ -16,6 +16,7 @@ from tare_spec.errors import BadDocument, SpecError
 from tare_imagetools.errors import ImageToolError, UsageError, VerifyError
 
 COMMANDS = {
+    "artifact": "push and pull plain files as artifacts",
     "config": "print the configuration of an image",
     "copy": "copy an image from anywhere to anywhere",
     "gc": "remove blobs of the store that no name leads to",
@@ -29,6 +30,7 @@ COMMANDS = {
     "serve": "serve a folder as a registry",
     "tag": "give an image of the store another name",
     "tags": "list the tags of a repository",
+    "unmount": "take away what unpack --driver mounted",
     "unpack": "unpack an image into a bundle",
 }
 INTERRUPTED = 130

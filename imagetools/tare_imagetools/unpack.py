@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from tare_spec import media_types
 from tare_spec.digest import Digest
-from tare_spec.image import Descriptor, Index, Manifest, decode_manifest
-from tare_spec.image_config import ImageConfig, decode_config
+from tare_spec.image import Manifest
+from tare_spec.image_config import ImageConfig
 from tare_spec.platform import Platform
 
 from tare_imagetools.bundle import runtime_config, steering_labels
@@ -27,11 +26,9 @@ from tare_imagetools.drivers.interface import Driver
 from tare_imagetools.errors import BundleError, LayerError, layout_error
 from tare_imagetools.layer.apply import apply_layer
 from tare_imagetools.layer.staging import staging
+from tare_imagetools.look import image_config, look_at
 from tare_imagetools.transports.interface import Source
 from tare_imagetools.user import ImageUser, resolve_user
-
-CONFIG_BYTES_MAX = 8 << 20
-INDEX_DEPTH_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +51,7 @@ def unpack(
     Raises: ImageToolError of every kind; nothing is left at bundle_dir then.
     """
     check_free(bundle_dir)
-    manifest = find_manifest(source, platform or Platform.host())
-    image = find_config(source, manifest)
+    manifest, image = find_image(source, platform)
     with kernel_errors(bundle_dir):
         if driver:
             rootfs = prepare(source, manifest, image, driver, container_id(bundle_dir))
@@ -94,39 +90,17 @@ def check_free(bundle_dir: Path) -> None:
         raise BundleError(str(bundle_dir), "it is not a directory") from None
 
 
-def find_manifest(source: Source, platform: Platform) -> Manifest:
-    found = source.manifest()
-    for _ in range(INDEX_DEPTH_MAX):
-        decoded = decode_manifest(found.raw, found.media_type, source.describe())
-        if isinstance(decoded, Manifest):
-            return decoded
-        found = source.manifest(choose(decoded, platform, source).digest)
-    raise BundleError(source.describe(), "its indexes lead to indexes without end")
+def find_image(source: Source, platform: Platform | None = None) -> tuple[Manifest, ImageConfig]:
+    """The image that source names, for this machine if no platform is given, and its configuration.
 
-
-def choose(index: Index, platform: Platform, source: Source) -> Descriptor:
-    entry = index.select(platform)
-    if entry is None:
-        there = ", ".join(sorted({str(item.platform) for item in index.manifests if item.platform}))
-        raise BundleError(
-            source.describe(), f"it has no image for {platform}", f"there is: {there}" if there else None
-        )
-    return entry
-
-
-def find_config(source: Source, manifest: Manifest) -> ImageConfig:
-    descriptor = manifest.config
-    if descriptor.media_type not in media_types.CONFIGS:
-        raise BundleError(source.describe(), f"it is no image but an artifact ({descriptor.media_type})")
-    if descriptor.size > CONFIG_BYTES_MAX:
-        raise BundleError(source.describe(), "its configuration is larger than 8 MiB")
-    with source.open_blob(descriptor) as reader:
-        image = decode_config(reader.readall(), f"image config {descriptor.digest}")
-    if len(image.diff_ids) != len(manifest.layers):
-        raise LayerError(
-            "", f"there are {len(manifest.layers)} layers, but diff_ids for {len(image.diff_ids)}"
-        )
-    return image
+    Raises: LayerError when the configuration speaks of other layers than the manifest; what `look` raises.
+    """
+    found = look_at(source, platform)
+    image = image_config(found)
+    layers = len(found.manifest.layers)
+    if len(image.diff_ids) != layers:
+        raise LayerError("", f"there are {layers} layers, but diff_ids for {len(image.diff_ids)}")
+    return found.manifest, image
 
 
 def apply_all(source: Source, manifest: Manifest, image: ImageConfig, rootfs: Path) -> None:
@@ -141,6 +115,14 @@ def apply_all(source: Source, manifest: Manifest, image: ImageConfig, rootfs: Pa
                 apply_layer(reader, root_fd, media_type=descriptor.media_type, diff_id=diff_id)
     finally:
         os.close(root_fd)
+
+
+def release(bundle_dir: Path, driver: Driver) -> None:
+    """Take away the tree that the driver has mounted for a bundle, with all that was written to it.
+
+    bundle_dir: as it was given to `unpack`; it need not be there any more.
+    """
+    driver.unmount(container_id(bundle_dir))
 
 
 def prepare(source: Source, manifest: Manifest, image: ImageConfig, driver: Driver, name: str) -> Path:

@@ -102,7 +102,7 @@ def read_stdin(c: Ctr) -> None:
 
 def the_inside(c: Ctr) -> None:
     for script in (
-        "awk '{print $2, $3}' /proc/mounts | sort",
+        "awk '{print $2, $2 ~ /^.proc./ ? \"\" : $3}' /proc/mounts | sort",
         "grep -E '^(Cap|NoNewPrivs|Seccomp|Groups|Umask)' /proc/self/status",
         "cd /dev; stat -c '%n %F %a %t:%T' * | sort",
     ):

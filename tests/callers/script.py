@@ -51,9 +51,9 @@ class Step:
 
 
 def _is_error(line: str) -> bool:
-    """Docker says on stdout, in the runtime's words, that an exec could not be started; ctr, that a
-    terminal's size came after its process had ended."""
-    return line.startswith("OCI runtime exec failed: ") or "resize pty" in line
+    """Docker says on stdout, in the runtime's words, that an exec could not be started. It and ctr say
+    that a terminal's size came after its process had ended, or before there was one."""
+    return line.startswith("OCI runtime exec failed: ") or "resize pty" in line or "resize tty" in line
 
 
 def _error_class(outcome: Outcome) -> str:

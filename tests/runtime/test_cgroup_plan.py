@@ -175,6 +175,11 @@ DEFAULTS = [("devices.allow", text) for text in DEFAULT_DEVICES]
         pytest.param(
             [NULL], [("devices.deny", "a"), ("devices.allow", "c 1:3 rw"), *DEFAULTS], id="one-without-deny"
         ),
+        pytest.param(
+            [NONE, {"allow": True, "access": "r", "major": 9}],
+            [("devices.deny", "a"), ("devices.allow", "c 9:* r"), ("devices.allow", "b 9:* r"), *DEFAULTS],
+            id="both-kinds-in-part",
+        ),
     ],
 )
 def test_device_rules_keep_their_order_and_end_with_the_default_ones(

@@ -170,6 +170,18 @@ def changed(path: str, value: object) -> dict[str, Any]:
             "/linux/resources/devices/0/access",
             "letters of rwm",
         ),
+        (
+            "linux/resources",
+            {"hugepageLimits": [{"pageSize": "../../x", "limit": 1}]},
+            "/linux/resources/hugepageLimits/0/pageSize",
+            "a size like 2MB",
+        ),
+        (
+            "linux/resources",
+            {"blockIO": {"throttleReadBpsDevice": [{"major": 1, "rate": 1}]}},
+            "/linux/resources/blockIO/throttleReadBpsDevice/0/minor",
+            "is missing",
+        ),
         ("linux/resources", {"pids": {}}, "/linux/resources/pids/limit", "is missing"),
         ("linux/resources", {"unified": {"a/b": "1"}}, "/linux/resources/unified/a~1b", "one cgroup file"),
         (

@@ -23,13 +23,15 @@ class Image:
     blobs: list[Path]
 
 
-def make_layout(path: Path, tag: str = "latest", layers: list[bytes] | None = None) -> Image:
+def make_layout(
+    path: Path, tag: str = "latest", layers: list[bytes] | None = None, *, architecture: str = "amd64"
+) -> Image:
     """Write a layout with one image. `layers`: uncompressed tars; without, one with a single small file."""
     blobs = path / "blobs/sha256"
     blobs.mkdir(parents=True)
     tars = layers if layers is not None else [make_tar({"hello.txt": b"hello\n"})]
     config = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": {"Cmd": ["/bin/true"]},
         "rootfs": {"type": "layers", "diff_ids": [sha256(tar) for tar in tars]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import ssl
 import sys
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from tare_imagetools.serve.htpasswd import BadPasswordFile, Htpasswd
+from tare_imagetools.errors import ImageToolError, StoreError, UsageError, layout_error
+from tare_imagetools.serve.htpasswd import Htpasswd
 from tare_imagetools.serve.server import RegistryServer
 from tare_imagetools.serve.storage import RootInUse, write_atomically
 
@@ -50,11 +53,11 @@ def command(
     try:
         server = RegistryServer(root, host, port, guard=guard, tls=tls, log=log)
     except RootInUse as error:
-        raise click.ClickException(
-            f"serve {root}: another server has it\nhint: stop that one, or choose another --root"
+        raise StoreError(
+            f"serve {root}", "another server has it", "stop that one, or choose another --root"
         ) from error
     except OSError as error:
-        raise click.ClickException(f"serve {root} on {listen}: {error.strerror}") from error
+        raise cannot_serve(root, listen, error) from error
     with server:
         if ready_file:
             write_atomically(ready_file, f"{server.address}\n".encode())
@@ -64,26 +67,32 @@ def command(
             ready_file.unlink(missing_ok=True)
 
 
+def cannot_serve(root: Path, listen: str, error: OSError) -> ImageToolError:
+    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES) and error.filename is None:
+        hint = "choose another address: --listen HOST:PORT, where port 0 takes a free one"
+        return UsageError(f"listen on {listen}", os.strerror(error.errno), hint)
+    return layout_error(f"serve {root} on {listen}", error)
+
+
 def read_passwords(path: Path) -> Htpasswd:
     try:
         return Htpasswd(path)
-    except BadPasswordFile as error:
-        raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"read {path}: {error.strerror}") from error
+        raise layout_error(f"read {path}", error) from error
 
 
 def read_certificate(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
-            raise click.UsageError("--tls-key is given without --tls-cert")
+            raise UsageError("read --tls-key", "there is no --tls-cert", "give both, or a file with both")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
         why = error.strerror or error.args[-1]
-        raise click.ClickException(f"read certificate {certificate}: {why}") from error
+        hint = "both must be PEM, and the key that of the certificate: --tls-cert FILE --tls-key FILE"
+        raise UsageError(f"read certificate {certificate}", str(why), hint) from error
     return context
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from tare_imagetools.layer.staging import remove_tree, staging
 OPTIONS = {"index": "off", "metacopy": "off", "redirect_dir": "off"}
 OPTIONS_BYTES_MAX = 4095
 """mount(2) takes one page."""
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._-]{1,200}")
 HINTS = {
     errno.EINVAL: "a store on an overlay, or without extended attributes, needs --driver vfs",
     errno.EPERM: "mounting needs root; --driver vfs does not mount",
@@ -154,7 +156,7 @@ def hidden_mount(diff: Path, lower: list[Path], stage: Path) -> int:
     with ExitStack() as stack:
         options = mount_options(stack, diff, stage / "work", lower)
         # Nothing of it is read after a crash, so no file needs to be flushed when it is copied up.
-        result = detached_mount([*options, ("volatile", None)], lower)
+        result = detached_mount([*options, ("volatile", None)])
         if result >= 0:
             root_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=result)
             os.close(result)
@@ -177,21 +179,26 @@ def attach(home: Path, lower: list[Path]) -> None:
     merged = os.fsencode(home / "merged")
     what = f"mount overlay of {len(lower)} layers on {home / 'merged'}"
     with ExitStack() as stack:
-        options = mount_options(stack, home / "diff", home / "work", lower)
-        fd = detached_mount(options, lower)
+        places = home / "diff", home / "work", lower
+        fd = detached_mount(mount_options(stack, *places, by_path=True))
         if fd < 0:
-            fail_if(lib.overlay_mount_at(options_text(options), merged), what)
+            fail_if(lib.overlay_mount_at(options_text(mount_options(stack, *places)), merged), what)
             return
         stack.callback(os.close, fd)
         fail_if(lib.overlay_attach(fd, merged), what)
 
 
 def mount_options(
-    stack: ExitStack, diff: Path, work: Path, lower: list[Path]
+    stack: ExitStack, diff: Path, work: Path, lower: list[Path], *, by_path: bool = False
 ) -> list[tuple[str, str | None]]:
-    """Layers are named by descriptors: short, and a ':' or ',' in a path means nothing."""
+    """Layers are named by descriptors: short, and a ':' or ',' in a path means nothing.
+
+    `by_path`: where a path can stand as it is, it does, so that the mount table can be read.
+    """
 
     def named(path: Path) -> str:
+        if by_path and PLAIN_PATH.fullmatch(str(path)):
+            return str(path)
         fd = os.open(path, os.O_PATH | os.O_DIRECTORY)
         stack.callback(os.close, fd)
         return f"/proc/self/fd/{fd}"
@@ -204,7 +211,7 @@ def mount_options(
     ]
 
 
-def detached_mount(options: list[tuple[str, str | None]], lower: list[Path]) -> int:
+def detached_mount(options: list[tuple[str, str | None]]) -> int:
     """A mount in no mount table, or -errno. Layers one by one (Linux 6.7), else in one short text."""
     (_, layers), *rest = options
     one_by_one: list[tuple[str, str | None]] = [("lowerdir+", path) for path in str(layers).split(":")]
@@ -215,6 +222,7 @@ def detached_mount(options: list[tuple[str, str | None]], lower: list[Path]) -> 
 
 
 def fsconfig_mount(options: list[tuple[str, str | None]]) -> int:
+    options = [("source", "overlay"), *options]
     keys = [ffi.new("char[]", key.encode()) for key, _ in options]
     values = [ffi.NULL if value is None else ffi.new("char[]", value.encode()) for _, value in options]
     return int(lib.overlay_mount(ffi.new("char *[]", keys), ffi.new("char *[]", values), len(options), 0))

@@ -16,6 +16,7 @@ import re
 import threading
 from pathlib import Path
 
+from tare_imagetools.errors import UsageError
 from tare_imagetools.serve.faults import Fault
 from tare_imagetools.serve.http import Request
 
@@ -24,8 +25,8 @@ MAX_PASSWORD = 72  # bytes: what bcrypt reads; bcrypt >= 5 refuses more
 CHALLENGE = [("WWW-Authenticate", 'Basic realm="tare registry", charset="UTF-8"')]
 
 
-class BadPasswordFile(Exception):
-    """The file cannot be used. Raised at start; the message names the line and what to do."""
+class BadPasswordFile(UsageError):
+    """The file cannot be used. Raised at start; mend the line that is named."""
 
 
 class Htpasswd:
@@ -105,10 +106,12 @@ def read_entries(path: Path) -> dict[str, bytes]:
             continue
         name, colon, stored = line.strip().partition(":")
         if not colon or not name:
-            raise BadPasswordFile(f"read {path}, line {number}: not NAME:HASH")
+            raise BadPasswordFile(
+                f"read {path}, line {number}", "it is not NAME:HASH", "htpasswd -B makes them"
+            )
         if not BCRYPT.fullmatch(stored):
             problem = f"the entry of {name!r} is not a bcrypt hash"
-            raise BadPasswordFile(f"read {path}, line {number}: {problem}\nhint: htpasswd -B {path} {name}")
+            raise BadPasswordFile(f"read {path}, line {number}", problem, f"htpasswd -B {path} {name}")
         entries[name] = stored.encode()
     return entries
 
@@ -124,6 +127,6 @@ def bcrypt_hash(password: bytes, cost: int) -> bytes:
     try:
         import bcrypt
     except ImportError as error:
-        problem = "passwords are checked by the library bcrypt, which is not installed"
-        raise BadPasswordFile(f"{problem}\nhint: pip install 'tare-oci[htpasswd]'") from error
+        problem = "the library bcrypt is not installed"
+        raise BadPasswordFile("check passwords", problem, "pip install 'tare-oci[htpasswd]'") from error
     return bcrypt.hashpw(password, bcrypt.gensalt(cost))

@@ -3,6 +3,7 @@
 #include "mounts.h"
 #include "init.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -126,10 +127,37 @@ static int set_propagation(int tree, uint64_t propagation, int recursive)
     return set_attr(tree, &attr, recursive ? AT_RECURSIVE : 0);
 }
 
-static int fill_from(int target, int tree)
+// The value of tmpfs's option `mode`, or -1.
+static long mode_option(const char *data)
+{
+    const char *at = strncmp(data, "mode=", 5) ? strstr(data, ",mode=") : data;
+
+    return at ? strtol(strchr(at, '=') + 1, NULL, 8) : -1;
+}
+
+// A tmpfs without a `mode` would be open to all (01777); over a directory that is there it gets that one's.
+// Returns DATA, or BUFFER with the option added.
+static const char *inherit_mode(const char *data, const char *path, char *buffer, size_t size)
+{
+    struct stat info;
+    CLEANUP_FD int there = open_in_root(path, O_PATH | O_DIRECTORY);
+
+    if (there < 0 || fstat(there, &info) < 0)
+        return data;
+    int length = snprintf(buffer, size, "%s%smode=%o", data, *data ? "," : "", info.st_mode & 07777);
+    return length < (int)size ? buffer : data;
+}
+
+// Copies what the directory below holds, with its owner and mode, where no option says another mode.
+static int fill_from(int target, int tree, long mode)
 {
     CLEANUP_FD int from = SYS(openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return from < 0 ? from : copy_tree(from, tree);
+    int result = from < 0 ? from : copy_tree(from, tree);
+
+    if (result < 0 || mode < 0)
+        return result;
+    CLEANUP_FD int top = SYS(openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return top < 0 ? top : (int)SYS(fchmod(top, mode & 07777));
 }
 
 int do_mount(const struct op *op)
@@ -137,7 +165,11 @@ int do_mount(const struct op *op)
     const char *data = op_str(op, 4);
     uint64_t attr = op_int(op, 3), propagation = op_int(op, 5);
     int flags = op_int(op, 6), late = attr & MOUNT_ATTR_RDONLY && flags & MOUNT_COPY_UP;
+    long mode = mode_option(data);
+    char with_mode[OPTION_MAX * 2];
 
+    if (mode < 0 && !strcmp(op_str(op, 0), "tmpfs"))
+        data = inherit_mode(data, op_str(op, 2), with_mode, sizeof with_mode);
     CLEANUP_FD int target = open_target(op_str(op, 2), flags, 0);
     if (target < 0)
         return target;
@@ -156,7 +188,7 @@ int do_mount(const struct op *op)
     if (tree < 0)
         return tree;
     if (flags & MOUNT_COPY_UP) {
-        result = fill_from(target, tree);
+        result = fill_from(target, tree, mode);
         struct mount_attr set = {.attr_set = MOUNT_ATTR_RDONLY};
         if (!result && late)
             result = set_attr(tree, &set, 0);

@@ -75,22 +75,37 @@ def device_ops(rules: list[dict[str, Any]], path: str) -> list[Op]:
     first. Once all is allowed and nothing denied after it, the default rules have nothing to add.
     """
     result: list[Op] = []
-    if not rules or rules[0].get("type", "a") not in ("a", ""):
+    if not rules or not is_for_all(rules[0]):
         result.append(ops.host_write(_DEVICES, path + "/devices.deny", "a"))
     all_allowed = False
     for index, rule in enumerate(rules):
-        kind = rule.get("type") or "a"
+        pointer = f"{_DEVICES}/{index}"
         file = path + ("/devices.allow" if rule["allow"] else "/devices.deny")
-        if kind == "a":
-            text = "a"
+        if is_for_all(rule):
+            result.append(ops.host_write(pointer, file, "a"))
             all_allowed = rule["allow"]
-        else:
-            major, minor = rule.get("major", -1), rule.get("minor", -1)
-            numbers = f"{'*' if major < 0 else major}:{'*' if minor < 0 else minor}"
-            text = f"{'c' if kind == 'u' else kind} {numbers} {rule['access']}"
-            all_allowed = all_allowed and rule["allow"]
-        result.append(ops.host_write(f"{_DEVICES}/{index}", file, text))
+            continue
+        major, minor = rule.get("major", -1), rule.get("minor", -1)
+        numbers = f"{'*' if major < 0 else major}:{'*' if minor < 0 else minor}"
+        for kind in KINDS[rule.get("type") or "a"]:
+            result.append(ops.host_write(pointer, file, f"{kind} {numbers} {rule['access']}"))
+        all_allowed = all_allowed and rule["allow"]
     if not all_allowed:
         allow = path + "/devices.allow"
         result += [ops.host_write("", allow, text) for text in DEFAULT_DEVICES]
     return result
+
+
+# The kernel reads "a" as all devices with all access, whatever follows it; a rule for both kinds that says
+# less is written as two.
+KINDS = {"a": ("c", "b"), "b": ("b",), "c": ("c",), "u": ("c",)}
+
+
+def is_for_all(rule: dict[str, Any]) -> bool:
+    """Whether the rule is for every use of every device, and so replaces what was said before it."""
+    return (
+        rule.get("type", "a") in ("a", "")
+        and rule.get("major", -1) < 0
+        and rule.get("minor", -1) < 0
+        and len(set(rule["access"])) == 3
+    )

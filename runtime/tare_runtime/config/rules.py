@@ -67,6 +67,9 @@ def check_process(
     for index, entry in enumerate(process.get("env", ())):
         if entry.find("=") < 1:
             found.append((((place, "env"), index), f"must be NAME=VALUE, is {entry!r}"))
+    for field in ("height", "width"):
+        if field not in process.get("consoleSize", ("height", "width")):
+            found.append((((place, "consoleSize"), field), "is missing"))
     if process.get("rlimits"):
         _check_rlimits(process["rlimits"], (place, "rlimits"), found)
     if not -1000 <= process.get("oomScoreAdj", 0) <= 1000:

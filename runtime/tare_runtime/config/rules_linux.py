@@ -22,6 +22,16 @@ NAMESPACES = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
 PROPAGATION = (
     "", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable",
 )  # fmt: skip
+# Members that each entry of an array in `resources` must have.
+_NUMBERS = ("major", "minor")
+_REQUIRED = (
+    ("blockIO", "weightDevice", _NUMBERS),
+    ("blockIO", "throttleReadBpsDevice", (*_NUMBERS, "rate")),
+    ("blockIO", "throttleWriteBpsDevice", (*_NUMBERS, "rate")),
+    ("blockIO", "throttleReadIOPSDevice", (*_NUMBERS, "rate")),
+    ("blockIO", "throttleWriteIOPSDevice", (*_NUMBERS, "rate")),
+    ("network", "priorities", ("name", "priority")),
+)
 _IPC_SYSCTLS = (
     "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
     "kernel.shmmni", "kernel.shm_rmid_forced",
@@ -186,16 +196,19 @@ def _check_resources(resources: dict[str, Any], found: Found) -> None:
         numbers = (rule.get("major", -1), rule.get("minor", -1))
         if min(numbers) < -1:
             found.append((at(*here, "major"), "must be a device number, or -1 for all"))
-        if kind == "a" and (max(numbers) >= 0 or len(set(access)) < 3):
-            problem = (
-                "a rule for both kinds of devices is for all numbers and all access (rwm), or use b and c"
-            )
-            found.append((at(*here), problem))
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
-        if not limit.get("pageSize"):
-            found.append((at("linux", "resources", "hugepageLimits", index, "pageSize"), "is missing"))
+        here = ("linux", "resources", "hugepageLimits", index)
+        size = limit.get("pageSize", "")
+        if size[-2:] not in ("KB", "MB", "GB") or not (size[:-2].isascii() and size[:-2].isdigit()):
+            problem = f"must be a size like 2MB, is {size!r}" if size else "is missing"
+            found.append((at(*here, "pageSize"), problem))
         if "limit" not in limit:
-            found.append((at("linux", "resources", "hugepageLimits", index, "limit"), "is missing"))
+            found.append((at(*here, "limit"), "is missing"))
+    for section, field, required in _REQUIRED:
+        for index, entry in enumerate(resources.get(section, {}).get(field, ())):
+            for key in required:
+                if key not in entry:
+                    found.append((at("linux", "resources", section, field, index, key), "is missing"))
     if "pids" in resources and "limit" not in resources["pids"]:
         found.append((at("linux", "resources", "pids", "limit"), "is missing"))
     for key in resources.get("unified", ()):

@@ -4,7 +4,7 @@ Cold: loaded when something has failed. Callers match on some phrases; docker ta
 "executable file not found" and "no such file or directory", 126 from "permission denied".
 """
 
-from errno import EACCES, EBADMSG, EINVAL, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, ENOTDIR, EPERM
+from errno import EACCES, EBADMSG, EINVAL, EISDIR, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, ENOTDIR, EPERM
 from posix import strerror
 
 from tare_runtime.errors import KernelError, RuntimeFailure
@@ -109,6 +109,8 @@ def _named(kind: str, args: "tuple[object, ...]") -> "list[object]":
 def _exec_error(name: str, failed: "Failed", pointer: str, hint: str) -> KernelError:
     words = strerror(failed.errno).lower()
     reason = failed.detail if failed.detail.startswith("executable file") else words
+    if failed.errno == EISDIR:
+        reason += ": permission denied"  # what execve(2) says of it, and what callers look for
     tried = f"unable to start container process: exec: {_quoted(name)}"
     error = KernelError(tried, "", failed.errno, "", hint, reason)  # in the words that callers match
     error.pointer = pointer

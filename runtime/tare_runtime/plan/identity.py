@@ -97,7 +97,7 @@ class Identity:
             plan.append(ops.drop_bounding("/process/capabilities/bounding", self.bounding))
         umask = self.user.get("umask", 0o022)
         uid, gid = self.user.get("uid", 0), self.user.get("gid", 0)
-        groups = self.user.get("additionalGids") or []
+        groups = list(dict.fromkeys(self.user.get("additionalGids") or ()))  # Docker repeats some
         plan.append(ops.user("/process/user", uid, gid, umask, groups, set_groups=set_groups))
         plan.append(self._capset(keep))
         return plan

@@ -46,6 +46,8 @@ def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
             here = (*_SECTION, "syscalls", index, "args", number)
             if arg.get("op") not in OPERATORS:
                 found.append((at(*here, "op"), f"{arg.get('op')!r} is no operator: SCMP_CMP_EQ … are"))
+            if "value" not in arg:
+                found.append((at(*here, "value"), "is missing"))
             if arg.get("index", 6) > 5:
                 found.append((at(*here, "index"), "must lie between 0 and 5"))
 
