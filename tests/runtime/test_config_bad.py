@@ -121,6 +121,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("hostname", "x", "/hostname", "without a uts namespace"),
         ("mounts", {}, "/mounts", "must be an array"),
         ("mounts", [{"source": "x"}], "/mounts/0/destination", "is missing"),
+        ("mounts", [{"destination": "/a", "options": ["rbind"]}], "/mounts/0/source", "nothing to bind"),
+        ("mounts", [{"destination": "/a"}], "/mounts/0/type", "is missing"),
         ("mounts", [None], "/mounts/0", "must be an object, is null"),
         ("mounts", [{"destination": "/a", "options": ["idmap"]}], "/mounts/0/options/0", "id-mapped"),
         ("hooks", {"prestart": [{"path": "x"}]}, "/hooks/prestart/0/path", "must be an absolute path"),

@@ -153,6 +153,11 @@ def _check_mount(mount: dict[str, Any], index: int, found: Found, warn: Callable
         if mount.get(name):
             found.append((at("mounts", index, name), f"an id-mapped mount {NOT_DONE}"))
     options = mount.get("options", ())
+    if not mount.get("source"):
+        if "bind" in options or "rbind" in options or mount.get("type") in ("bind", "none"):
+            found.append((at("mounts", index, "source"), "is missing: there is nothing to bind"))
+        elif not mount.get("type"):
+            found.append((at("mounts", index, "type"), "is missing"))
     for word in ("idmap", "ridmap"):
         if word in options:
             where = at("mounts", index, "options", options.index(word))
