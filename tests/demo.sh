@@ -38,8 +38,8 @@ show tare-image ls
 
 say "Unpack it to a bundle, and run that with the runtime alone"
 show tare-image unpack "$image" "$WORK/bundle"
-show ls "$WORK/bundle" "$WORK/bundle/rootfs"
-show tare-runtime plan --bundle "$WORK/bundle" | sed -n '1,12p'
+show ls "$WORK/bundle"
+show tare-runtime plan --bundle "$WORK/bundle" | sed -n '1p; 10,30p'
 printf '$ echo "..." | tare-runtime run --bundle ./bundle demo\n'
 echo 'echo "pid $$ of host $(hostname), as $(id -un)"; exit 3' |
   tare-runtime run --bundle "$WORK/bundle" "demo-$$" || echo "(ended with $?)"

@@ -12,10 +12,9 @@ from tare_imagetools.bundle import runtime_config
 from tare_imagetools.drivers.interface import NAMES, open_driver
 from tare_imagetools.errors import MissingError
 from tare_imagetools.transports.parse import Options, open_sink, open_source, parse_location
-from tare_imagetools.unpack import find_config, find_manifest
+from tare_imagetools.unpack import find_image
 from tare_imagetools.unpack import prepare as mount_layers
 from tare_imagetools.user import ImageUser, resolve_user
-from tare_spec.platform import Platform
 
 from tare_shim.bundle_config import edit_config, edit_image
 from tare_shim.errors import ShimError
@@ -69,8 +68,7 @@ def prepare(
 def _prepare_from(text: str, container_id: str, bundle: Path, options: RunOptions, store: Path) -> Prepared:
     driver_name = choose_driver(store)
     with open_source(text, Options(store=store)) as source:
-        manifest = find_manifest(source, Platform.host())
-        image = find_config(source, manifest)
+        manifest, image = find_image(source)
         rootfs = mount_layers(source, manifest, image, open_driver(driver_name, store), container_id)
     image = edit_image(image, options)
     config = runtime_config(image, _user_in(rootfs, image.config.user), str(rootfs))
