@@ -11,8 +11,9 @@ from urllib.parse import quote, urljoin
 from tare_spec import media_types
 from tare_spec.digest import Digest
 from tare_spec.document import Fields, parse_json
-from tare_spec.errors import BadDigest, BadDocument
+from tare_spec.errors import BadDigest, BadDocument, BadReference
 from tare_spec.image import Descriptor
+from tare_spec.reference import check_tag
 
 from tare_imagetools.errors import RegistryError, VerifyError
 from tare_imagetools.registry import upload
@@ -171,8 +172,11 @@ class Repository:
 
 
 def read_tags(body: bytes, tried: str) -> Iterator[str]:
+    """Tags are printed and become parts of names, so one that is none is refused with its list."""
     try:
         fields = Fields(parse_json(body, "tag list"), "tag list", "", frozenset({"name", "tags"}))
-        yield from fields.texts("tags")
-    except BadDocument as error:
-        raise RegistryError(tried, str(error)) from error
+        for tag in fields.texts("tags"):
+            check_tag(tag, tag)
+            yield tag
+    except (BadDocument, BadReference) as error:
+        raise RegistryError(tried, f"the registry's list: {error}") from error
