@@ -11,11 +11,11 @@ CPython before 3.14 calls plain link(2) unless a directory fd is given, which fa
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from tare_spec.digest import Digest
 from tare_spec.image import Descriptor
@@ -46,7 +46,7 @@ class BlobDirectory:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == descriptor.size
 
-    def open(self, digest: Digest, what: str) -> BinaryIO:
+    def open(self, digest: Digest, what: str) -> io.FileIO:
         """The blob's file, unverified. A symbolic link is refused: it could name any file of the host.
 
         Raises: MissingError, LayoutError.
@@ -68,7 +68,7 @@ class BlobDirectory:
         return open(fd, "rb", buffering=0)
 
     def reader(self, descriptor: Descriptor, what: str) -> VerifyingReader:
-        return VerifyingReader(self.open(descriptor.digest, what), descriptor, what)  # type: ignore[arg-type]
+        return VerifyingReader(self.open(descriptor.digest, what), descriptor, what)
 
     def write(self, descriptor: Descriptor, stream: VerifyingReader) -> None:
         """Store a blob; the stream's own check decides whether it is the right one.

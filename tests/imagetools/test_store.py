@@ -19,7 +19,7 @@ from tare_imagetools.transports.parse import Options, open_sink, open_source
 from tare_spec.platform import Platform
 from tare_spec.reference import Reference
 
-from tests.support.layouts import Image, make_layout, make_tar
+from tests.support.layouts import Image, make_index_layout, make_layout, make_tar
 
 BOX = Reference.parse("box:v1")
 
@@ -120,39 +120,12 @@ def test_removing_a_name_keeps_what_another_name_needs(image: Image, root: Path,
 
 
 def test_an_index_keeps_all_its_images_and_gc_leaves_them(root: Path, tmp_path: Path) -> None:
-    path = many_platforms(tmp_path)
-    put(path, "many:v1", root, everything=True)
+    image = make_index_layout(tmp_path / "many")
+    put(image, "many:v1", root, everything=True)
     with Store(root) as store:
         (found,) = store.images()
         assert found.platforms == ("linux/amd64", "linux/arm64")
         assert store.gc().blobs == 0
-
-
-def many_platforms(tmp_path: Path) -> Image:
-    """A layout whose `v1` is an index of two images."""
-    first = make_layout(tmp_path / "many", "one", [make_tar({"a": b"amd"})])
-    second = make_layout(tmp_path / "second", "two", [make_tar({"a": b"arm"})], architecture="arm64")
-    for blob in (second.path / "blobs/sha256").iterdir():
-        (first.path / "blobs/sha256" / blob.name).write_bytes(blob.read_bytes())
-    entries = [
-        {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": image.digest,
-         "size": len(image.manifest), "platform": {"os": "linux", "architecture": name}}
-        for image, name in ((first, "amd64"), (second, "arm64"))
-    ]  # fmt: skip
-    return with_index(first, entries)
-
-
-def with_index(image: Image, entries: list[dict[str, object]]) -> Image:
-    from tare_spec.digest import Digest
-
-    kind = "application/vnd.oci.image.index.v1+json"
-    raw = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode()
-    digest = Digest.of(raw)
-    (image.path / "blobs/sha256" / digest.hex).write_bytes(raw)
-    entry = {"mediaType": kind, "digest": str(digest), "size": len(raw),
-             "annotations": {"org.opencontainers.image.ref.name": "v1"}}  # fmt: skip
-    (image.path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-    return Image(image.path, raw, str(digest), image.blobs)
 
 
 def test_many_threads_name_images_and_none_is_lost(image: Image, root: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,30 @@ def make_layout(
     (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     files = [blobs / hashlib.sha256(content).hexdigest() for content in (raw_config, *packed)]
     return Image(path, raw, sha256(raw), files)
+
+
+def make_index_layout(path: Path, tag: str = "v1") -> Image:
+    """Write a layout whose `tag` is an index of two images, for amd64 and arm64; `blobs` are the first's."""
+    names = ("amd64", "arm64")
+    images = [
+        make_layout(path / name, name, [make_tar({"arch": name.encode()})], architecture=name)
+        for name in names
+    ]
+    blobs = path / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    entries = []
+    for name, image in zip(names, images, strict=True):
+        for blob in (image.path / "blobs/sha256").iterdir():
+            (blobs / blob.name).write_bytes(blob.read_bytes())
+        platform = {"os": "linux", "architecture": name}
+        entries.append(describe(image.manifest, media_types.OCI_MANIFEST) | {"platform": platform})
+        shutil.rmtree(image.path)
+    raw = json.dumps({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries}).encode()
+    (blobs / hashlib.sha256(raw).hexdigest()).write_bytes(raw)
+    entry = describe(raw, media_types.OCI_INDEX) | {"annotations": {"org.opencontainers.image.ref.name": tag}}
+    (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return Image(path, raw, sha256(raw), [blobs / blob.name for blob in images[0].blobs])
 
 
 def make_tar(files: dict[str, bytes]) -> bytes:

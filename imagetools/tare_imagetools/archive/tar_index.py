@@ -19,6 +19,7 @@ BLOCK = 512
 MAX_MEMBERS = 200_000
 MAX_EXTENDED = 1 << 20
 MAX_LINKS = 8
+OCTAL = frozenset(b"01234567")
 COMPRESSED = {b"\x1f\x8b": "gunzip", b"\x28\xb5\x2f\xfd": "unzstd", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz"}
 
 
@@ -139,7 +140,8 @@ class TarIndex:
                 raise LayoutError(self.tried, "it is too short to be a tar archive")
             return b""
         total = sum(block[:148]) + 8 * 0x20 + sum(block[156:])
-        if self.number(block[148:156].replace(b" ", b"\0"), "checksum") != total:
+        stated = block[148:156].strip(b" \0")
+        if not stated or not set(stated) <= OCTAL or int(stated, 8) != total:
             for magic, program in COMPRESSED.items():
                 if position == 0 and block.startswith(magic):
                     hint = f"decompress it first: {program} {self.path}"
@@ -171,12 +173,9 @@ class TarIndex:
         if field[:1] == b"\x80":
             return int.from_bytes(field[1:], "big")
         digits = field.split(b"\0", 1)[0].strip(b" ")
-        if not digits:
-            return 0
-        try:
-            return int(digits, 8)
-        except ValueError as error:
-            raise LayoutError(self.tried, f"the {what} in a header is not a number") from error
+        if not set(digits) <= OCTAL:
+            raise LayoutError(self.tried, f"the {what} in a header is not a number")
+        return int(digits, 8) if digits else 0
 
     def decimal(self, text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > 20:

@@ -12,7 +12,7 @@ from tare_spec.image import Descriptor
 from tare_imagetools.errors import LayoutError
 from tare_imagetools.layout import Layout
 from tare_imagetools.transports.interface import RawManifest
-from tare_imagetools.verify import VerifyingReader, read_blob, read_bounded
+from tare_imagetools.verify import VerifyingReader, check_bytes, read_blob, read_bounded
 
 MAX_MANIFEST = 4 << 20
 
@@ -98,7 +98,10 @@ def read_by_digest(layout: Layout, digest: Digest) -> RawManifest:
     if entry is not None:
         return read_by_descriptor(layout, entry)
     what = f"manifest {digest} of {layout.root}"
-    with layout.blobs.open(digest, what) as file:
-        raw = read_bounded(file, MAX_MANIFEST, what)  # type: ignore[arg-type]
-    descriptor = Descriptor("", digest, len(raw))
-    return RawManifest(read_blob(layout.blobs.reader(descriptor, what), MAX_MANIFEST), "", digest)
+    file = layout.blobs.open(digest, what)
+    try:
+        raw = read_bounded(file, MAX_MANIFEST, what)
+    finally:
+        file.close()
+    check_bytes(raw, digest, what)
+    return RawManifest(raw, "", digest)
