@@ -34,6 +34,8 @@ COMMANDS = {
     "unpack": "unpack an image into a bundle",
 }
 INTERRUPTED = 130
+VERIFY_FLAGS = frozenset({"--tls-verify", "--src-tls-verify", "--dest-tls-verify"})
+TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 class LazyGroup(click.Group):
@@ -67,7 +69,8 @@ def group() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command and end the process with its exit code."""
     try:
-        group.main(arguments, prog_name="tare-image", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        group.main(spell_flags(given), prog_name="tare-image", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
@@ -88,6 +91,17 @@ def main(arguments: list[str] | None = None) -> Any:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}", None, ImageToolError.exit_code)
+
+
+def spell_flags(arguments: list[str]) -> list[str]:
+    """`--tls-verify=false`, as people write it for other image tools, in the form that click knows."""
+    spelled = list(arguments)
+    end = spelled.index("--") if "--" in spelled else len(spelled)
+    for position, argument in enumerate(spelled[:end]):
+        name, equals, value = argument.partition("=")
+        if equals and name in VERIFY_FLAGS and value.lower() in TRUTHS:
+            spelled[position] = name if TRUTHS[value.lower()] else f"--no-{name[2:]}"
+    return spelled
 
 
 def fail(message: str, hint: str | None, code: int) -> None:

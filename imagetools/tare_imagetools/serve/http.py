@@ -88,17 +88,13 @@ class HttpServer:
     def __init__(self, host: str, port: int, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=128)
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self._handler = handler
         self._tls = tls
         self._free = threading.Semaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._stopping = False
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, port = self._socket.getsockname()[:2]
-        return host, port
 
     def serve_forever(self) -> None:
         while True:
