@@ -210,6 +210,7 @@ class Lab:
 
     def close(self) -> list[str]:
         """Delete what the case left standing; returns what then is still there, as findings."""
+        cgroups.thaw(self.token)
         found = []
         for id in self.ids:
             if not (self.state_root / id).exists():

@@ -102,7 +102,7 @@ def _ended(running: dict[int, tuple[Subject, Case, Chamber]]) -> list[int]:
     for _, _, chamber in running.values():
         if time.monotonic() > chamber.deadline:
             chamber.abort()
-            chamber.deadline = float("inf")
+            chamber.deadline += chamber.deadline - chamber.started  # its end comes on its own now
     return ended
 
 
@@ -118,9 +118,14 @@ def _result(subject: Subject, case: Case, report: Report, seconds: float, entry:
         case.clause,
         case.title,
         status,
-        report.message,
-        report.details,
-        report.leaks,
+        _printable(report.message),
+        _printable(report.details),
+        [_printable(leak) for leak in report.leaks],
         round(seconds, 3),
         entry.reason if entry else "",
     )
+
+
+def _printable(text: str) -> str:
+    """Bytes that were no UTF-8 came as lone surrogates: written out, so that every report can hold them."""
+    return text.encode(errors="backslashreplace").decode()

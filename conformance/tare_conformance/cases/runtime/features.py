@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+from tare_spec.validate import violations
+
 from tare_conformance.case import case
 from tare_conformance.lab import Lab
 from tare_conformance.mutants import hides, idle, prints
-from tare_conformance.verdict import Failure, true
+from tare_conformance.verdict import Failure, equal, true
 
 
 @case(
@@ -17,6 +19,7 @@ from tare_conformance.verdict import Failure, true
     hides("features", "/ociVersionMax"),
     prints("features", "/ociVersionMax", "latest"),
     prints("features", "/hooks", "all"),
+    prints("features", "/linux/namespaces", ["flavour"]),
     idle("features"),
 )
 def features_prints_what_the_runtime_can_do(lab: Lab) -> None:
@@ -29,9 +32,7 @@ def features_prints_what_the_runtime_can_do(lab: Lab) -> None:
     for name in ("ociVersionMin", "ociVersionMax"):
         version = document.get(name, "")
         true(f"{name} is a version: {version!r}", re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.+-]+)?", version))
-    for name in ("hooks", "mountOptions"):
-        names = document.get(name, [])
-        true(f"{name} is a list of names", isinstance(names, list) and all(isinstance(n, str) for n in names))
+    equal("violations of the schema", [str(found) for found in violations("runtime/features", document)], [])
 
 
 @case("features-linux.md, Namespaces", prints("features", "/linux/namespaces", ["pid"]))
