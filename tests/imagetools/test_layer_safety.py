@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tare_imagetools.drivers.interface import open_driver
+from tare_imagetools.drivers.overlay import mount_in_own_namespace
 from tare_imagetools.errors import LayerError, StoreError
 from tare_imagetools.layer.apply import apply_layer
 from tare_imagetools.layer.staging import remove_tree, staging
@@ -188,6 +190,7 @@ KILLED = """
 import io, os, signal, sys
 from pathlib import Path
 from tare_imagetools.drivers.interface import open_driver
+from tare_imagetools.drivers.overlay import mount_in_own_namespace
 from tare_spec import media_types
 from tare_spec.digest import Digest
 from tests.support.tar_builder import Tar
@@ -260,6 +263,64 @@ def test_a_container_gets_its_own_tree(tmp_path: Path, way: str) -> None:
         driver.unmount("two")
         driver.unmount("two")
     assert list((tmp_path / way / "containers").iterdir()) == []
+
+
+def test_a_mount_by_the_old_interface_hangs_nowhere_either(tmp_path: Path) -> None:
+    """What older kernels need for many layers."""
+    for name in ("low", "up", "work"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "low/f").write_text("lower")
+    options = f"lowerdir={tmp_path}/low,upperdir={tmp_path}/up,workdir={tmp_path}/work".encode()
+    root_fd = mount_in_own_namespace(options, tmp_path / "merged")
+    try:
+        apply_layer(
+            io.BytesIO(Tar().whiteout("f").file("n", b"n").bytes()), root_fd, media_type=media_types.OCI_LAYER
+        )
+        assert os.listdir(root_fd) == ["n"]
+    finally:
+        os.close(root_fd)
+    assert stat.S_ISCHR((tmp_path / "up/f").lstat().st_mode)
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_user_without_privileges_gets_all_that_a_user_can_have(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    os.chown(root, 65534, 65534)
+    layer = (
+        Tar()
+        .dir("closed", 0o500, uid=0)
+        .file("closed/f", b"f", uid=1, gid=2, mode=0o644)
+        .file("caps", b"c", pax={"SCHILY.xattr.security.capability": bytes(20)})
+        .add("dev", "3", major=1, minor=3)
+        .symlink("s", "f", uid=0)
+    )
+    out, into = os.pipe()
+    fd = os.open(root, os.O_RDONLY)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            applied = apply_layer(io.BytesIO(layer.bytes()), fd, media_type=media_types.OCI_LAYER)
+            os.write(into, f"unset {applied.unset > 0}".encode())
+        except BaseException as error:
+            os.write(into, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    os.close(fd)
+    os.waitpid(child, 0)
+    with open(out, "rb") as pipe:
+        assert pipe.read() == b"unset True"
+    tree = read_tree(root)
+    assert {name: found.what for name, found in tree.items() if name != "."} == {
+        "closed": "dir", "closed/f": "=f", "caps": "=c", "dev": "=", "s": "-> f",
+    }  # fmt: skip
+    assert tree["closed"].mode == 0o500
+    assert tree["closed/f"].owner == (65534, 65534)
 
 
 def test_an_overlay_of_many_layers(tmp_path: Path) -> None:

@@ -161,18 +161,22 @@ def hidden_mount(diff: Path, lower: list[Path], stage: Path) -> int:
             root_fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=result)
             os.close(result)
             return root_fd
-        merged = stage / "merged"
-        merged.mkdir(mode=0o700)
-        made: list[int] = []
-        text = options_text([*options, ("volatile", None)])
-        target = os.fsencode(merged)
-        # A thread of its own: its mount namespace is to end with it.
-        thread = threading.Thread(target=lambda: made.append(lib.overlay_mount_hidden(text, target)))
-        thread.start()
-        thread.join()
-        merged.rmdir()
-        fail_if(made[0], f"mount overlay of {len(lower)} layers")
-        return made[0]
+        return mount_in_own_namespace(options_text([*options, ("volatile", None)]), stage / "merged")
+
+
+def mount_in_own_namespace(options: bytes, target: Path) -> int:
+    """The same by mount(2): a descriptor of the root. `target` is made and removed."""
+    made: list[int] = []
+    target.mkdir(mode=0o700)
+    # A thread of its own: its mount namespace is to end with it.
+    thread = threading.Thread(
+        target=lambda: made.append(lib.overlay_mount_hidden(options, os.fsencode(target)))
+    )
+    thread.start()
+    thread.join()
+    target.rmdir()
+    fail_if(made[0], "mount overlay")
+    return made[0]
 
 
 def attach(home: Path, lower: list[Path]) -> None:
