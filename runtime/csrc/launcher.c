@@ -5,6 +5,7 @@
 // spends most on, and no other package may take part in it.
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,16 @@ static int own_folder(char *out, size_t size)
     return 0;
 }
 
+// A standard stream that is closed would be the number of the next file we open, a directory of the host for
+// example, and go to the container as its own stream. Writing to what fills it fails, as to a closed one.
+static int fill_standard_streams(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+            return -1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char folder[PATH_MAX], python[PATH_MAX + 64];
@@ -44,6 +55,8 @@ int main(int argc, char **argv)
     char *args[MAX_ARGS + 8];
     int n = 0;
 
+    if (fill_standard_streams() < 0)
+        return fail("open", "/dev/null");
     if (own_folder(folder, sizeof folder) < 0)
         return fail("find own folder by", "/proc/self/exe");
     snprintf(python, sizeof python, "%s/python3", folder);

@@ -106,6 +106,7 @@ enum {
     MSG_READY = 5,
     MSG_WARN = 6, // like FAIL, but init goes on
     MSG_GO = 7,   // from the runtime; text: state JSON where hooks follow
+    MSG_EXEC = 8, // the program comes next: the end of the connection is its beginning, and not init's end
     MSG_TEXT_MAX = 1000,
     GO_TEXT_MAX = 65536, // annotations make state JSON large
 };

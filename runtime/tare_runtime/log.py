@@ -50,15 +50,16 @@ class Log:
             line = dumps({"level": level, "msg": message, "time": now})
         else:
             line = f'time="{now}" level={level} msg={dumps(message)}'
+        tried = "open"
         try:
             fd = posix.open(self.path, _APPEND, 0o644)
+            tried = "write"
+            try:
+                posix.write(fd, line.encode() + b"\n")
+            finally:
+                posix.close(fd)
         except OSError as error:
-            _print(f"tare-runtime: open log {self.path}: {(error.strerror or '').lower()}\n")
-            return
-        try:
-            posix.write(fd, line.encode() + b"\n")
-        finally:
-            posix.close(fd)
+            _print(f"tare-runtime: {tried} log {self.path}: {(error.strerror or '').lower()}\n")
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -74,9 +74,10 @@ int tare_socketpair(int *ours, int *theirs)
     return 0;
 }
 
-// The child shares our memory until it execs (vfork): it only moves descriptors. Each source is first lifted
+// The child shares our memory until it execs (vfork): it only moves descriptors, and leaves in *failure why
+// it could not. Each source is first lifted
 // above all targets, so that none is overwritten before it is used.
-static void become_init(const struct tare_spawn *want, char **argv)
+static void become_init(const struct tare_spawn *want, char **argv, volatile int *failure)
 {
     int base = 3 + want->preserve_fds, top = base + 8;
     const int source[8] = {want->stdio[0], want->stdio[1], want->stdio[2], want->sync,
@@ -84,18 +85,26 @@ static void become_init(const struct tare_spawn *want, char **argv)
     const int target[8] = {0, 1, 2, base, base + 1, base + 2, base + 3, base + 4};
     int lifted[8];
 
-    for (int i = 0; i < 8; i++)
-        lifted[i] = source[i] < 0 ? -1 : fcntl(source[i], F_DUPFD, top);
     for (int i = 0; i < 8; i++) {
-        if (lifted[i] < 0)
-            close(target[i]);
-        else if (dup2(lifted[i], target[i]) < 0)
+        lifted[i] = source[i] < 0 ? -1 : fcntl(source[i], F_DUPFD, top);
+        if (source[i] >= 0 && lifted[i] < 0) {
+            *failure = errno == EINVAL ? EMFILE : errno; // EINVAL: `top` is above the limit itself
             _exit(126);
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        if (lifted[i] < 0) {
+            close(target[i]);
+        } else if (dup2(lifted[i], target[i]) < 0) {
+            *failure = errno;
+            _exit(126);
+        }
     }
     syscall(SYS_close_range, base + 5, ~0U, 0U);
     fcntl(base + 4, F_SETFD, FD_CLOEXEC);
     char *env[] = {NULL};
     syscall(SYS_execveat, base + 4, "", argv, env, 0x1000 /* AT_EMPTY_PATH */);
+    *failure = errno;
     _exit(127);
 }
 
@@ -104,16 +113,19 @@ int tare_spawn(const struct tare_spawn *want)
     char number[16];
     char *argv[] = {"tare-init", number, NULL};
     sigset_t all, before;
+    volatile int failure = 0;
 
     snprintf(number, sizeof number, "%d", 3 + want->preserve_fds);
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); // no handler may run in memory that is shared
     pid_t pid = vfork();
     if (!pid)
-        become_init(want, argv);
-    int error = errno;
+        become_init(want, argv, &failure);
+    int error = pid < 0 ? errno : failure;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return pid < 0 ? -error : pid;
+    if (pid > 0 && error)
+        tare_reap(pid);
+    return error ? -error : pid;
 }
 
 unsigned long long tare_bounding_set(void)

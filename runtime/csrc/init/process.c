@@ -104,6 +104,7 @@ int do_exec(const struct op *op)
         env[count++] = self.home;
         env[count] = NULL;
     }
+    send_message(MSG_EXEC, 0, 0, NULL, -1);
     execve(self.program, argv, env);
     return -errno;
 }

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 # The folder of the package: init lies in it.
 _INIT = __file__.rpartition("/host/")[0] + "/init"
 
-FAILED, CLONED, SYNC, CONSOLE, READY, WARNED = (
+FAILED, CLONED, SYNC, CONSOLE, READY, WARNED, EXEC = (
     lib.MSG_FAIL,
     lib.MSG_CLONED,
     lib.MSG_SYNC,
     lib.MSG_CONSOLE,
     lib.MSG_READY,
     lib.MSG_WARN,
+    lib.MSG_EXEC,
 )
 ENDED = 0
 

@@ -98,6 +98,7 @@ def create_container(request: Request, settings: Settings) -> Created:
         ensure_unused(cgroup)  # before anything of it is ours to undo
     except BaseException:
         state_dir.remove()
+        state_dir.close()
         raise
     state = _first_state(config, request, cgroup)
     created = Created(config, state, state_dir)
@@ -229,6 +230,7 @@ def converse(
     settings: Settings,
 ) -> None:
     """Do the runtime's part until the container waits at the gate, or runs."""
+    begun = False
     while True:
         message = conversation.receive()
         kind = message.kind
@@ -241,6 +243,8 @@ def converse(
             from tare_runtime.life.hooks import answer_sync
 
             answer_sync(created, conversation, message.value)
+        elif kind == spawn.EXEC:
+            begun = True
         elif kind == spawn.READY:
             break
         elif kind == spawn.WARNED:
@@ -251,7 +255,7 @@ def converse(
             raise spawn.Failed(message.value, message.errno, message.text)
         else:
             break
-    if kind == spawn.ENDED and (request.gate or killed_by_the_kernel(created)):
+    if kind == spawn.ENDED and (not begun or killed_by_the_kernel(created)):
         from tare_runtime.host.explain import died
 
         raise died(created.state)
@@ -260,9 +264,7 @@ def converse(
 
 
 def killed_by_the_kernel(created: Created) -> bool:
-    """Whether a process without a gate was killed before, or as, its program began: for want of memory."""
-    if not created.pid:
-        return True
+    """Whether the process was killed as its program began: for want of memory."""
     if process_start(created.pid):
         return False
     from tare_runtime.cgroup.life import oom_count
@@ -297,15 +299,43 @@ def hand_over_console(master: int, name: str, console_socket: str) -> int:
 
 
 def write_pid_file(path: str, pid: int) -> None:
-    """Digits without a newline (callers parse them untrimmed), in one step."""
-    temporary = f"{path}.{posix.getpid()}.tmp"
-    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC
+    """Digits without a newline (callers parse them untrimmed), in one step.
+
+    The file has no name until it is whole, so that nothing is left of it if we are killed.
+    """
+    slash = path.rfind("/") + 1
+    flags = posix.O_WRONLY | posix.O_TMPFILE | posix.O_CLOEXEC
     try:
-        fd = posix.open(temporary, flags, 0o644)
+        fd = posix.open(path[:slash] or ".", flags, 0o644)
+        try:
+            posix.write(fd, b"%d" % pid)
+            _give_name(fd, path)
+        finally:
+            posix.close(fd)
+    except OSError as error:
+        from errno import EISDIR, EOPNOTSUPP
+
+        if error.errno in (EOPNOTSUPP, EISDIR):  # a file system without unnamed files
+            _write_plainly(path, pid)
+            return
+        raise OSError(error.errno, f"write --pid-file {path}: {str(error.strerror).lower()}") from None
+
+
+def _give_name(fd: int, path: str) -> None:
+    unnamed = f"/proc/self/fd/{fd}"  # open(2), O_TMPFILE; src_dir_fd makes it linkat(2), which follows links
+    try:
+        posix.link(unnamed, path, src_dir_fd=fd, follow_symlinks=True)
+    except FileExistsError:
+        posix.unlink(path)
+        posix.link(unnamed, path, src_dir_fd=fd, follow_symlinks=True)
+
+
+def _write_plainly(path: str, pid: int) -> None:
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_CLOEXEC, 0o644)
         try:
             posix.write(fd, b"%d" % pid)
         finally:
             posix.close(fd)
-        posix.rename(temporary, path)
     except OSError as error:
         raise OSError(error.errno, f"write --pid-file {path}: {str(error.strerror).lower()}") from None

@@ -134,6 +134,7 @@ def _converse(
     state: "State",
     settings: Settings,
 ) -> None:
+    begun = False
     while True:
         message = conversation.receive()
         kind = message.kind
@@ -142,6 +143,8 @@ def _converse(
             conversation.go()
         elif kind == spawn.CONSOLE:
             done.master = hand_over_console(message.fd, message.text, settings.console_socket)
+        elif kind == spawn.EXEC:
+            begun = True
         elif kind == spawn.WARNED:
             from tare_runtime.host.explain import warning
 
@@ -150,7 +153,7 @@ def _converse(
             raise spawn.Failed(message.value, message.errno, message.text)
         else:
             break
-    if not done.pid:
+    if not begun:
         from tare_runtime.host.explain import died
 
         raise died(state)

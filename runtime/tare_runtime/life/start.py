@@ -28,8 +28,15 @@ def start_container(root: str, id: str) -> None:
                 document = state_document(state, "created")
             conversation.go(document)
             message = conversation.receive()
+            begun = message.kind == spawn.EXEC
+            if begun:
+                message = conversation.receive()
         if message.kind == spawn.FAILED:
             raise _failure(root, state, message)
+        if not begun:
+            from tare_runtime.host.explain import died
+
+            raise died(state)
         if hooks.get("poststart"):
             _poststart(root, state)
 
