@@ -33,6 +33,16 @@ def first(count: int, path: str, reply: Callable[[], Reply], method: str = READ)
     return [Rule(method, path, lambda registry, seen: reply() if seen.number < count else None)]
 
 
+def once_in_all(path: str, reply: Callable[[], Reply], method: str) -> list[Rule]:
+    """The first request that matches, whatever its path in particular: for the paths of upload sessions."""
+
+    def answer(registry: HostileRegistry, seen: Seen) -> Reply | None:
+        return reply() if sum(rule.matches(one) for one in registry.seen) == 1 else None
+
+    rule = Rule(method, path, answer)
+    return [rule]
+
+
 def layer_of(registry: HostileRegistry, seen: Seen) -> bytes | None:
     """The content, when the request is for the last blob of the image: its last layer."""
     name = registry.image.blobs[-1].name
