@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _measure(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was mounted and made is then tidied up
     results = Results()
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
     facts = {**report.machine(), "versions": subjects.versions(), "date": time.strftime("%Y-%m-%d %H:%M:%S")}
