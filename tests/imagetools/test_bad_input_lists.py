@@ -53,7 +53,7 @@ def test_a_tag_list_that_misleads_is_refused(
     assert_clear_failure(failed, registry.address)
     assert "\x1b" not in failed.stdout + failed.stderr
     registry.rules = []
-    assert around.run(*command).stdout == "v1\n"
+    assert around.run_here(*command).stdout == "v1\n"
 
 
 def test_pages_that_never_end_are_ended(registry: HostileRegistry, around: Surroundings) -> None:

@@ -113,7 +113,7 @@ def test_a_full_disk_is_named_and_left_as_it_was(
         assert_clear_failure(failed, "o space left", str(disk))
         assert around.stray_files() == []
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        worked = around.run(*command)
+        worked = around.run_here(*command)
         assert worked.code == 0, worked.stderr
 
 
@@ -190,6 +190,6 @@ def test_a_pull_that_is_killed_leaves_no_half_blob_and_the_next_one_works(
     gate.opened.set()
     assert [name for name in around.stray_files() if not is_resumable(name)] == []
     registry.rules = []
-    worked = around.run(*command)
+    worked = around.run_here(*command)
     assert worked.code == 0, worked.stderr
     assert around.stray_files() == []

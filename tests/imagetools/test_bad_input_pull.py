@@ -104,7 +104,7 @@ def test_a_registry_that_misbehaves_is_named_and_nothing_stays(
     assert failed.seconds < 20
     assert around.stray_files() == []
     registry.rules = []
-    worked = around.run(*command)
+    worked = around.run_here(*command)
     assert (worked.code, worked.stderr) == (0, "")
     assert around.stray_files() == []
     assert whole(around.target / "out", registry)
@@ -123,7 +123,7 @@ def test_content_for_a_digest_is_checked_whatever_the_header_says(
     command = ("copy", "--quiet", source, f"oci:{around.target}/out:v1")
     assert_clear_failure(around.run(*command), registry.image.digest)
     registry.rules = []
-    assert around.run(*command).code == 0
+    assert around.run_here(*command).code == 0
 
 
 RECOVERIES = {
@@ -143,7 +143,7 @@ RECOVERIES = {
 def test_what_passes_is_survived(registry: HostileRegistry, around: Surroundings, name: str) -> None:
     registry.rules = RECOVERIES[name]
     source = f"docker://{registry.address}/box:v1"
-    done = around.run("copy", "--quiet", "--retry-delay", "0.05", source, f"oci:{around.target}/out:v1")
+    done = around.run_here("copy", "--quiet", "--retry-delay", "0.05", source, f"oci:{around.target}/out:v1")
     assert done.code == 0, done.stderr
     assert whole(around.target / "out", registry)
     assert around.stray_files() == []

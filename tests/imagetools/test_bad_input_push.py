@@ -95,7 +95,7 @@ def test_a_push_that_fails_says_why_and_works_afterwards(
     assert PASSWORD not in failed.stderr
     assert registry.manifests.get("v1") is None
     registry.rules = []
-    worked = around.run(*command)
+    worked = around.run_here(*command)
     assert worked.code == 0, worked.stderr
     assert registry.manifests["v1"] == registry.image.manifest
     assert around.stray_files() == []
@@ -126,7 +126,7 @@ def test_what_passes_is_survived(
 ) -> None:
     registry.rules = RECOVERIES[name]
     destination = f"docker://{registry.address}/new:v1"
-    done = around.run(
+    done = around.run_here(
         "copy", "--quiet", "--retry-delay", "0.05", *chunks, f"oci:{tmp_path}/image:v1", destination
     )
     assert done.code == 0, done.stderr
