@@ -19,13 +19,15 @@
     X(host_copy_parent, 3, "ss")                                                                             \
     X(host_device_filter, 4, "sb")                                                                           \
     /* enter */                                                                                              \
-    X(join_cgroup, 16, "s")                                                                                  \
+    X(open_cgroup, 16, "s")                                                                                  \
     X(oom_score_adj, 17, "i")                                                                                \
     X(setns_path, 18, "is")                                                                                  \
     X(setns_process, 19, "i")                                                                                \
     X(open_proc, 20, "")                                                                                     \
     X(clone, 21, "i")                                                                                        \
     /* setup */                                                                                              \
+    X(join_cgroups, 30, "")                                                                                  \
+    X(cgroup_namespace, 31, "")                                                                              \
     X(sync, 32, "i")                                                                                         \
     X(become_root, 33, "")                                                                                   \
     X(setsid, 34, "")                                                                                        \

@@ -3,7 +3,8 @@
 Python looks for each module in each folder of its path, checks the source's time and reads one .pyc: about
 0.2 ms a module, and a command loads forty. `onefile_write` puts the code of all of them, with the places of
 the extension modules, behind this module's own, in one .pyc beside the others. The launcher starts that file
-where it exists; a module in it is found by one look into a dict.
+where it exists; a module in it is found by one look into a dict, and read from the file's end when it is
+imported.
 
 It is a cache as __pycache__ is: made by the first command that finds none, each module checked against time
 and size of its source when it is imported, and never needed. Without it, or where it cannot be written,
@@ -14,23 +15,26 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _imp import create_dynamic, exec_dynamic
 from marshal import loads
-from posix import stat
+from posix import O_CLOEXEC, O_RDONLY, fstat, open, pread, stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-# name → (path, mtime in ns, bytes, folder of a package or "", marshalled code or b"" for an extension)
-Entry = tuple[str, int, int, str, bytes]
+# name → (path, mtime in ns, bytes, folder of a package or "", how far from the end of the file its marshalled
+# code begins, and how long that is; 0 for an extension)
+Entry = tuple[str, int, int, str, int, int]
 
 
 class Finder:
     """Finds and loads what `table` holds; everything else is left to the ordinary finders."""
 
-    def __init__(self, table: "dict[str, Entry]") -> None:
+    def __init__(self, table: "dict[str, Entry]", path: str) -> None:
         self.table = table
         self.stale = False
+        self.fd = open(path, O_RDONLY | O_CLOEXEC)  # for the process's life, which is short
+        self.end = fstat(self.fd).st_size
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -53,18 +57,18 @@ class Finder:
         return spec
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        return None if self.table[spec.name][4] else create_dynamic(spec)
+        return None if self.table[spec.name][5] else create_dynamic(spec)
 
     def exec_module(self, module: "ModuleType") -> None:
-        code = self.table[module.__name__][4]
-        if code:
-            exec(loads(code), module.__dict__)
+        _, _, _, _, before_end, size = self.table[module.__name__]
+        if size:
+            exec(loads(pread(self.fd, size, self.end - before_end)), module.__dict__)
         else:
             exec_dynamic(module)
 
 
-def serve(table: "dict[str, Entry]") -> Finder:
-    """Serve imports from `table`, before every other finder."""
-    finder = Finder(table)
+def serve(table: "dict[str, Entry]", path: str) -> Finder:
+    """Serve imports from `table` and the end of the file at `path`, before every other finder."""
+    finder = Finder(table, path)
     sys.meta_path.insert(0, finder)
     return finder

@@ -8,13 +8,14 @@ from marshal import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
+
     from tare_runtime.onefile import Entry
 
 _PACKAGE = __file__.rpartition("/")[0]
 PATH = f"{_PACKAGE}/__pycache__/tare-runtime.{sys.implementation.cache_tag}.pyc"
 
 EXTENSIONS = ("_cffi_backend", "_json", "tare_runtime._core")
-LIBRARY = ("__future__",)
 # Folders of the package that hold hot modules; of each, all but the cold ones are taken.
 FOLDERS = ("", "cgroup", "cli", "config", "host", "life", "plan", "seccomp", "state", "verbs")
 COLD = frozenset(
@@ -25,10 +26,11 @@ COLD = frozenset(
     ).split()
 )
 
-# What the file does when the launcher runs it, behind the code of onefile.py and its table.
+# What the file does when the launcher runs it, behind the code of onefile.py and its table. --debug wants
+# tracebacks with line numbers, which the cached code does not have.
 _MAIN = """
 sys.path.insert(0, __file__.rpartition("/tare_runtime/")[0])
-finder = serve(dict(TABLE))
+finder = serve({} if "--debug" in sys.argv else dict(TABLE), __file__)
 from tare_runtime.cli.start import start
 from posix import _exit
 _exit(start(sys.argv[1:], finder))
@@ -40,24 +42,32 @@ def write() -> None:
     if sys.flags.dont_write_bytecode:
         return
     try:
+        table, codes = _table()
         with open(f"{_PACKAGE}/onefile.py", encoding="utf-8") as source:
-            text = f"{source.read()}\nTABLE = {tuple(_table().items())!r}\n{_MAIN}"
+            text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\n{_MAIN}"
         code = compile(text, PATH, "exec", dont_inherit=True, optimize=2)
-        # PEP 552: magic, flags, and what an importer would check; a script's are not looked at.
-        _write(MAGIC_NUMBER + bytes(12) + dumps(code))
+        # PEP 552: magic, flags, and what an importer would check; a script's are not looked at. What stands
+        # behind the script's code is read by it alone.
+        _write(MAGIC_NUMBER + bytes(12) + dumps(code) + codes)
     except (OSError, ImportError, SyntaxError, ValueError):
         pass
 
 
-def _table() -> "dict[str, Entry]":
-    table: dict[str, Entry] = {}
-    for name in [*EXTENSIONS, *LIBRARY, *_own_modules()]:
+def _table() -> "tuple[dict[str, Entry], bytes]":
+    found: list[tuple[str, tuple[str, int, int, str], bytes]] = []
+    for name in [*EXTENSIONS, *_own_modules()]:
         spec = find_spec(name)
         if spec is not None and spec.has_location and spec.origin:
             info = posix.stat(spec.origin)
             folder = (spec.submodule_search_locations or [""])[0]
-            table[name] = (spec.origin, info.st_mtime_ns, info.st_size, folder, _code(name, spec.origin))
-    return table
+            source = (spec.origin, info.st_mtime_ns, info.st_size, folder)
+            found.append((name, source, _code(name, spec.origin)))
+    left = sum(len(code) for _name, _source, code in found)
+    table: dict[str, Entry] = {}
+    for name, source, code in found:
+        table[name] = (*source, left, len(code))
+        left -= len(code)
+    return table, b"".join(code for _name, _source, code in found)
 
 
 def _own_modules() -> "list[str]":
@@ -72,16 +82,28 @@ def _own_modules() -> "list[str]":
 
 
 def _code(name: str, path: str) -> bytes:
-    """Without docstrings and annotations: a third of the code, and nothing that runs reads them."""
+    """Without docstrings, annotations and line numbers, half of the code: nothing that runs reads them."""
     if name in EXTENSIONS:
         return b""
     with open(path, "rb") as source:
         tree = _Bare().visit(ast.parse(source.read(), path))
-    return dumps(compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=2))
+    code = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=2)
+    return dumps(_without_lines(code))
+
+
+def _without_lines(code: "CodeType") -> "CodeType":
+    constants = tuple(
+        _without_lines(constant) if isinstance(constant, type(code)) else constant
+        for constant in code.co_consts
+    )
+    return code.replace(co_consts=constants, co_linetable=b"")
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes annotations out of a tree."""
+    """Takes annotations out of a tree, and the import that only concerns them."""
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> "ast.ImportFrom | None":
+        return None if node.module == "__future__" else node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         node.returns = None

@@ -119,7 +119,7 @@ def test_spaces_in_mount_points_are_understood() -> None:
 def test_cgroups_path_leads_below_the_root_or_below_our_own(path: str, memory: str) -> None:
     plan = plan_cgroup({"linux": {"cgroupsPath": path}}, "id", hierarchy=V1)
     assert plan.paths["memory"] == memory
-    assert ("join_cgroup", "/linux/cgroupsPath", (memory + "/tasks",)) in plan.join_ops
+    assert ("open_cgroup", "/linux/cgroupsPath", (memory + "/tasks",)) in plan.open_ops
 
 
 def test_every_directory_on_the_way_is_made_and_only_the_last_is_ours() -> None:
@@ -148,7 +148,7 @@ def test_cpuset_is_filled_from_its_parent_at_each_step_before_limits() -> None:
 def test_controllers_that_are_mounted_together_are_made_and_joined_once() -> None:
     plan = plan_cgroup({}, "id", hierarchy=parse_hierarchy(MOUNTINFO_V1, OWN_V1))
     assert plan.paths["cpu"] == plan.paths["cpuacct"]
-    joined = [op[2][0] for op in plan.join_ops]
+    joined = [op[2][0] for op in plan.open_ops]
     assert len(joined) == len(set(joined)) == 6
 
 
@@ -351,7 +351,7 @@ def test_v2_enables_each_controller_in_every_cgroup_above() -> None:
         ("host_write", "/cg/a/cgroup.subtree_control", "+pids"),
         ("host_mkdir", "/cg/a/b"),
     ]
-    assert plan.join_ops == [("join_cgroup", "/linux/cgroupsPath", ("/cg/a/b/cgroup.procs",))]
+    assert plan.open_ops == [("open_cgroup", "/linux/cgroupsPath", ("/cg/a/b/cgroup.procs",))]
 
 
 def test_v2_swap_needs_a_limit_below_it() -> None:

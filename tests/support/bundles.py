@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -122,7 +123,8 @@ class Bundle:
 
     def cgroups(self) -> list[Path]:
         """What is left of the container's cgroups, in any hierarchy."""
-        return [path for path in Path("/sys/fs/cgroup").glob(f"**/{self.id}") if path.is_dir()]
+        # os.walk passes over what vanishes meanwhile: the tree is everybody's.
+        return [Path(folder) / self.id for folder, names, _ in os.walk("/sys/fs/cgroup") if self.id in names]
 
     def leftovers(self) -> list[str]:
         """What a deleted container should not leave: state, cgroups, mounts below the bundle."""

@@ -34,17 +34,17 @@ class CgroupPlan:
     on processes does: stage one of init counts too while it lives, and a limit of 1 would stop its clone.
     """
 
-    __slots__ = ("created", "host_ops", "join_ops", "late", "paths", "version")
+    __slots__ = ("created", "host_ops", "late", "open_ops", "paths", "version")
 
     def __init__(
-        self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], join_ops: list[Op]
+        self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], open_ops: list[Op]
     ) -> None:
         self.version = version
         self.paths = paths
         self.created = created
         self.host_ops = host_ops
         self.late = 0
-        self.join_ops = join_ops
+        self.open_ops = open_ops
 
     def as_state(self) -> dict[str, object]:
         """The part of state.json that later commands need."""

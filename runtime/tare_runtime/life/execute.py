@@ -103,7 +103,7 @@ def _joins(state: "State", subgroups: "tuple[str, ...]") -> "list[Op]":
             below[name] = "".join("/" + part for part in parts)
     file = "/tasks" if cgroup["version"] == 1 else "/cgroup.procs"
     paths = {path + below.get(name, "") + file: 0 for name, path in cgroup["paths"].items()}
-    return [ops.join_cgroup("/linux/cgroupsPath", path) for path in paths]
+    return [ops.open_cgroup("/linux/cgroupsPath", path) for path in paths]
 
 
 def _start(done: Executed, state: "State", plan: "list[Op]", request: Request, settings: Settings) -> None:

@@ -66,6 +66,9 @@ def plan_container(
     plan += _enter(config, cgroup, new, joined)
     if own_user_namespace:
         plan.append(ops.become_root("/linux/namespaces"))
+    plan += _join(cgroup.open_ops)
+    if new & lib.CLONE_NEWCGROUP:
+        plan.append(ops.cgroup_namespace("/linux/namespaces"))
     plan.append(ops.setsid(""))
     if not request.no_new_keyring:
         plan.append(ops.keyring("", "_ses." + request.id))
@@ -114,7 +117,7 @@ def plan_process(
 def plan_exec(
     process: "dict[str, Any]",
     request: Request,
-    join_ops: "list[Op]",
+    open_ops: "list[Op]",
     ns_flags: int,
     seccomp: "Seccomp | None",
 ) -> "list[Op]":
@@ -123,9 +126,10 @@ def plan_exec(
     adjust = process.get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
-    plan += join_ops
+    plan += open_ops
     plan.append(ops.setns_process("/linux/namespaces", ns_flags))
     plan.append(ops.clone("", 0))  # a pid namespace is entered by children only (setns(2))
+    plan += _join(open_ops)
     if ns_flags & lib.CLONE_NEWUSER:
         plan.append(ops.become_root("/linux/namespaces"))
     plan.append(ops.setsid(""))
@@ -143,12 +147,16 @@ def _enter(
     adjust = config["process"].get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
-    plan += cgroup.join_ops  # before a cgroup namespace is made: its root is the cgroup we are in then
+    plan += cgroup.open_ops
     if config.get("linux", {}).get("sysctl"):
         plan.append(ops.open_proc("/linux/sysctl"))
     plan += [ops.setns_path(pointer, flag, path) for pointer, flag, path in joined]
-    plan.append(ops.clone("/linux/namespaces", new))
+    plan.append(ops.clone("/linux/namespaces", new & ~lib.CLONE_NEWCGROUP))
     return plan
+
+
+def _join(open_ops: "list[Op]") -> "list[Op]":
+    return [ops.join_cgroups("/linux/cgroupsPath")] if open_ops else []
 
 
 def _names(config: "dict[str, Any]", new: int) -> "list[Op]":

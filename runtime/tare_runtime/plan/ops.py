@@ -38,13 +38,13 @@ def host_device_filter(pointer: str, directory: str, program: bytes) -> Op:
 # --- enter ----------------------------------------------------------------------------------------------
 
 
-def join_cgroup(pointer: str, path: str) -> Op:
-    """Write "0" to `path`: the writer itself joins.
+def open_cgroup(pointer: str, path: str) -> Op:
+    """Open the file by which `join_cgroups` will join a cgroup.
 
     On v1 `path` ends in /tasks: a single thread that moves itself takes no thread-group lock, whose first
     use waits for an RCU grace period (13 ms measured) when a pid is written to cgroup.procs.
     """
-    return ("join_cgroup", pointer, (path,))
+    return ("open_cgroup", pointer, (path,))
 
 
 def oom_score_adj(pointer: str, value: int) -> Op:
@@ -76,6 +76,16 @@ def clone(pointer: str, ns_flags: int) -> Op:
 SYNC_ID_MAPS = 1
 SYNC_HOST_HOOKS = 2
 SYNC_START_HOOKS = 3
+
+
+def join_cgroups(pointer: str) -> Op:
+    """Write "0" to every file that `open_cgroup` has opened: the writer itself joins."""
+    return ("join_cgroups", pointer, ())
+
+
+def cgroup_namespace(pointer: str) -> Op:
+    """A cgroup namespace of its own, which begins at the cgroups that the process is in."""
+    return ("cgroup_namespace", pointer, ())
 
 
 def sync(pointer: str, point: int) -> Op:
