@@ -36,6 +36,7 @@ FIGURES: dict[str, Figure] = {
     "pull": pull.pull,
 }
 ROUNDS = {"isolated": 40, "back-to-back": 60, "loop": 60}
+README = Path(__file__).resolve().parent.parent / "README.md"
 QUICK_ROUNDS = {"isolated": 8, "back-to-back": 12, "loop": 12}
 
 # crun 1.8 refuses a hybrid hierarchy, so nobody sees the v2 part of one. The namespace ends with the bench.
@@ -56,6 +57,9 @@ def main() -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the rounds")
+    parser.add_argument("--rounds", type=int, metavar="N", help="runs of each subject in each mode")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="where the two files go")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=sorted(FIGURES), help=", ".join(FIGURES))
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
@@ -65,8 +69,11 @@ def _measure(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was mounted and made is then tidied up
     results = Results()
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
-    facts = {**report.machine(), "versions": subjects.versions(), "date": time.strftime("%Y-%m-%d %H:%M:%S")}
-    for name, version in subjects.versions().items():
+    if options.rounds:
+        rounds = dict.fromkeys(rounds, options.rounds)
+    versions = subjects.versions()
+    facts = {**report.machine(), "versions": versions, "date": time.strftime("%Y-%m-%d %H:%M:%S")}
+    for name, version in versions.items():
         print(f"{name:12} {version}")
     scratch = Path(tempfile.mkdtemp(prefix="tare-bench-", dir="/run"))
     # States and bundles in memory, as /run is on a host; the mount ends with our namespace.
@@ -80,9 +87,12 @@ def _measure(options: argparse.Namespace) -> int:
         subprocess.run(["umount", "--lazy", str(scratch)])
         scratch.rmdir()
     report.print_tables(results)
-    stem = OUT / time.strftime("%Y-%m-%d-%H%M%S")
+    options.out.mkdir(parents=True, exist_ok=True)
+    stem = options.out / time.strftime("%Y-%m-%d-%H%M%S")
     report.write_json(stem.with_suffix(".json"), results, facts)
     write_svg(stem.with_suffix(".svg"), results, f"tare beside its peers, {facts['date']}")
+    if options.readme:
+        report.into_readme(README, report.markdown(results, facts))
     print(f"\nwritten: {stem}.json, {stem}.svg")
     return 0
 

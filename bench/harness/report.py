@@ -45,6 +45,29 @@ def write_json(path: Path, results: Results, facts: dict[str, object]) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
+def markdown(results: Results, facts: dict[str, object]) -> str:
+    """The ratios that have a target, as a table for the README."""
+    machine = f"{facts['cores']} × {facts['cpu']}, Linux {facts['kernel']}"
+    head = f"{facts['date']}, {machine}, load {facts['load']:.1f}"
+    lines = [head, "", "| figure | ours ÷ | median | min | CPU | target | |", "|---|---|---|---|---|---|---|"]
+    for r in results.ratios:
+        if r.target is not None:
+            figure = f"{r.figure}, {r.mode}" if r.mode else r.figure
+            cells = [figure, r.peer, _two(r.median), _two(r.least), _two(r.cpu), f"≤ {r.target:g}", r.verdict]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def into_readme(path: Path, table: str) -> None:
+    """Put TABLE between the README's two marks."""
+    begin, end = "<!-- bench table: begin -->\n", "<!-- bench table: end -->"
+    before, _, rest = path.read_text().partition(begin)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise SystemExit(f"put the table into {path}: it lacks the marks {begin.strip()} and {end}")
+    path.write_text(f"{before}{begin}{table}\n{end}{after}")
+
+
 def machine() -> dict[str, object]:
     cpu = "unknown"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
