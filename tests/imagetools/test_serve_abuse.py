@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from tare_spec import media_types
 
 from tests.support.disks import small_disk
 from tests.support.http import call
-from tests.support.layouts import describe
+from tests.support.layouts import describe, make_layout
 from tests.support.programs import TARE_IMAGE
 from tests.support.registry import running_registry
 
@@ -71,6 +72,47 @@ def test_what_is_no_request_is_refused_and_the_next_is_answered(
     answer = send_raw(registry.address, data)
     assert answer == b"" or answer.split(b" ", 2)[1][:1] == b"4" or b" 202 " in answer.split(b"\r\n")[0]
     assert call(registry.address, "GET", "/v2/").status == 200
+
+
+def test_requests_sent_in_one_go_are_answered_in_order(registry: RegistryServer) -> None:
+    requests = [f"GET /v2/{path} HTTP/1.1\r\nHost: x\r\n" for path in ("", "_catalog", "x")]
+    answer = send_raw(registry.address, "\r\n".join([*requests, ""]).encode())
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"404"]
+
+
+@pytest.mark.parametrize("index", [b"not json", b"{}", b'{"schemaVersion": 2, "manifests": [{}]}', b""])
+def test_a_damaged_index_is_told_and_hurts_one_repository_only(
+    registry: RegistryServer, tmp_path: Path, index: bytes
+) -> None:
+    image = make_layout(tmp_path / "root/repositories/box/_layout", tag="v1")
+    make_layout(tmp_path / "root/repositories/other/_layout", tag="v1")
+    sound = (image.path / "index.json").read_bytes()
+    (image.path / "index.json").write_bytes(index)
+    broken = call(registry.address, "GET", "/v2/box/manifests/v1")
+    assert (broken.status, b"damaged" in broken.body) == (500, True)
+    assert call(registry.address, "GET", "/v2/other/manifests/v1").status == 200
+    (image.path / "index.json").write_bytes(sound)
+    assert call(registry.address, "GET", "/v2/box/manifests/v1").body == image.manifest
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_lies_in_a_blob_s_place_and_is_no_file_is_no_blob(
+    registry: RegistryServer, tmp_path: Path, kind: str
+) -> None:
+    image = make_layout(tmp_path / "root/repositories/box/_layout", tag="v1")
+    secret = tmp_path / "secret"
+    secret.write_text("SECRET")
+    blob = image.blobs[0]
+    blob.unlink()
+    if kind == "link":
+        blob.symlink_to(secret)
+    elif kind == "fifo":
+        os.mkfifo(blob)
+    else:
+        blob.mkdir()
+    got = call(registry.address, "GET", f"/v2/box/blobs/sha256:{blob.name}")
+    assert got.status == 404
+    assert b"SECRET" not in got.body
 
 
 def test_many_clients_push_the_same_blob_at_once(registry: RegistryServer, tmp_path: Path) -> None:

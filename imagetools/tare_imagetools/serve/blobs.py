@@ -16,7 +16,7 @@ from tare_imagetools.serve.faults import Fault
 from tare_imagetools.serve.http import FilePart, Reply, Request
 from tare_imagetools.serve.ranges import chunk_range, download_range
 from tare_imagetools.serve.repository import Repository
-from tare_imagetools.serve.storage import Storage
+from tare_imagetools.serve.storage import Storage, open_regular
 from tare_imagetools.serve.uploads import Session, Uploads
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def send_file(request: Request, path: Path, digest: Digest, missing: str, kind: 
     if request.headers.get("if-none-match") == f'"{digest}"' and path.exists():
         return Reply(304, headers)
     try:
-        file = open(path, "rb", buffering=0)
+        file = open_regular(path)
     except FileNotFoundError:
         raise Fault(missing, detail={"digest": str(digest)}) from None
     size = os.fstat(file.fileno()).st_size

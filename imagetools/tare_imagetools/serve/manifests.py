@@ -11,9 +11,7 @@ from tare_spec.reference import check_tag
 from tare_imagetools.serve.blobs import read_digest, send_file
 from tare_imagetools.serve.faults import Fault
 from tare_imagetools.serve.http import Reply, Request
-from tare_imagetools.serve.repository import Repository
-
-MAX_BYTES = 4 * 1024 * 1024  # what a registry should take at least, and what careful clients read at most
+from tare_imagetools.serve.repository import MAX_MANIFEST, Repository
 
 
 def read_reference(text: str) -> Digest | str:
@@ -83,8 +81,8 @@ def read_limited(request: Request) -> bytes:
     pieces, size = [], 0
     for piece in request.pieces():
         size += len(piece)
-        if size > MAX_BYTES:
-            raise Fault("SIZE_INVALID", f"a manifest has at most {MAX_BYTES} bytes here")
+        if size > MAX_MANIFEST:
+            raise Fault("SIZE_INVALID", f"a manifest has at most {MAX_MANIFEST} bytes here")
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -18,10 +18,12 @@ from tare_spec.digest import Digest
 from tare_spec.errors import BadDocument
 from tare_spec.image import Descriptor, Index, Manifest, decode_manifest
 
-from tare_imagetools.serve.storage import Storage, sync_folder, write_atomically
+from tare_imagetools.serve.faults import Fault
+from tare_imagetools.serve.storage import Storage, open_regular, sync_folder, write_atomically
 
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_NESTING = 4
+MAX_MANIFEST = 4 * 1024 * 1024  # what a registry should take at least, and what careful clients read at most
 EMPTY = Index(media_types.OCI_INDEX, (), b"")
 
 
@@ -134,8 +136,7 @@ class Repository:
         if stamp == self._stamp:
             return
         raw = self._index_path.read_bytes() if stamp else b""
-        index = decode_manifest(raw, media_types.OCI_INDEX, str(self._index_path)) if stamp else EMPTY
-        assert isinstance(index, Index)
+        index = self._decode_index(raw) if stamp else EMPTY
         self._entries = index.manifests
         self._by_tag = {entry.annotations[REF_NAME]: entry for entry in self._entries if is_tagged(entry)}
         self._by_digest = {}
@@ -143,6 +144,14 @@ class Repository:
         for entry in self._entries:
             self._learn(entry, depth=0)
         self._stamp = stamp
+
+    def _decode_index(self, raw: bytes) -> Index:
+        try:
+            index = decode_manifest(raw, media_types.OCI_INDEX, f"index.json of {self.name}")
+        except BadDocument as error:
+            raise Fault("UNKNOWN", f"the repository is damaged: {error}") from error
+        assert isinstance(index, Index), "decode_manifest was told that it is one"
+        return index
 
     def _learn(self, entry: Descriptor, depth: int) -> None:
         """Other tools list an index only, not the manifests in it: find those as well."""
@@ -157,7 +166,9 @@ class Repository:
 
     def _read(self, entry: Descriptor) -> Manifest | Index:
         try:
-            return decode_manifest(self.blob_path(entry.digest).read_bytes(), entry.media_type)
+            with open_regular(self.blob_path(entry.digest)) as file:
+                raw = file.read(MAX_MANIFEST + 1)
+            return decode_manifest(raw, entry.media_type)
         except (OSError, BadDocument):
             return EMPTY  # damaged from outside: it has no children and no subject to tell of
 

@@ -14,11 +14,14 @@ was hashed and synced, so a crash leaves at most an upload.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tare_spec.digest import HEX_LENGTH, Digest
 
@@ -115,6 +118,23 @@ class Storage:
             except FileNotFoundError:
                 pass
             return True
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a blob. A layout may have come from anywhere: a link or a FIFO in a blob's place is no blob.
+
+    Raises: FileNotFoundError.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise FileNotFoundError(errno.ENOENT, "not a file", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "not a file", str(path))
+    return open(fd, "rb", buffering=0)
 
 
 def link(source: Path, target: Path) -> None:
