@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from tare_imagetools.errors import ImageToolError
@@ -198,15 +199,28 @@ def logs(place: Place, name: str, follow: bool, timestamps: bool) -> None:
 
 
 def main() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
-        tare()
+        tare(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
     except (ShimError, ImageToolError) as error:
         if not (isinstance(error, RuntimeRefused) and error.shown):
             print(f"tare: {error}", file=sys.stderr)
         if hint := getattr(error, "hint", None):
             print(f"hint: {hint}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, ShimError) else 125)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        print(f"tare: {error}", file=sys.stderr)
+        sys.exit(125)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """Leave through every `finally`, so that what was begun is undone."""
+    raise SystemExit(128 + number)

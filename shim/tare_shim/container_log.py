@@ -18,7 +18,10 @@ CHUNK_BYTES = 65536
 
 
 class LogWriter:
+    """`failed`: why lines were lost (a full disk); the container goes on."""
+
     def __init__(self, path: Path) -> None:
+        self.failed: OSError | None = None
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def write(self, stream: str, data: bytes) -> None:
@@ -29,7 +32,10 @@ class LogWriter:
         lines = [whole + piece + b"\n" for piece in pieces[:-1]]
         if pieces[-1]:
             lines.append(f"{stamp} {stream} P ".encode() + pieces[-1] + b"\n")
-        write_all(self.fd, b"".join(lines))
+        try:
+            write_all(self.fd, b"".join(lines))
+        except OSError as error:
+            self.failed = error
 
     def close(self) -> None:
         os.close(self.fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,32 +14,42 @@ from tare_shim.container_log import replay, write_all
 from tare_shim.errors import ShimError
 from tare_shim.images import clear_rootfs, find_user
 from tare_shim.options import parse_env
-from tare_shim.records import Record, Records
+from tare_shim.records import Facts, Record, Records
 from tare_shim.run import STANDARD
 from tare_shim.runtime import Runtime
 
 KILL_WAIT_S = 10.0
+PROBE_WAIT_S = 0.2  # `ps` holds a lock for a moment when it looks whether anybody does
+STANDARD_NAMES = ("stdin", "stdout", "stderr")
 
 
-def state_of(record: Record) -> str:
-    """created, running, paused, `exited (N)`, or dead: nobody looks after it and no status was written."""
+def state_of(record: Record, facts: Facts) -> str:
+    """created, running, paused, `exited (N)`, or dead: nobody looks after it and no status was written.
+
+    "" where the container is gone: removed while we looked.
+    """
+    held = is_held(record)
+    state = Runtime(facts.runtime).status(facts.id) if held else "dead"
     status = record.exit_status
-    if status is None:
-        with record.in_charge() as abandoned:
-            if abandoned and record.exit_status is None:
-                return "dead"
-        state = Runtime(record.facts.runtime).status(record.facts.id)
-        status = record.exit_status
-        if status is None:
-            return state or "created"
-    return f"exited ({status})"
+    if status is not None:
+        return f"exited ({status})"
+    return (state or "created") if record.path.exists() else ""
+
+
+def is_held(record: Record) -> bool:
+    """Whether a process looks after the container."""
+    try:
+        with record.in_charge() as nobody:
+            return not nobody
+    except FileNotFoundError:
+        return False
 
 
 def list_containers(records: Records, *, everything: bool) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    for record in records.all():
-        facts, state = record.facts, state_of(record)
-        if everything or not state.startswith(("exited", "dead")):
+    for record, facts in records.listed():
+        state = state_of(record, facts)
+        if state and (everything or not state.startswith(("exited", "dead"))):
             row = {"id": facts.id, "name": facts.name, "image": facts.image, "command": list(facts.command)}
             rows.append({**row, "created": facts.created_s, "status": state})
     return rows
@@ -67,18 +78,15 @@ def _cells(row: dict[str, object]) -> tuple[str, ...]:
 
 
 def print_log(record: Record, *, follow: bool, timestamps: bool) -> None:
+    """Raises: ShimError where there is no log."""
     if not record.log.exists():
         why = "it has a terminal, or wrote nothing yet" if record.facts.tty else "none was kept"
         if not follow:
             raise ShimError(f"read the log of {record.facts.name!r}: {why}")
         record.log.touch(0o600)
-    for stamp, stream, data in replay(record.log, follow=(lambda: is_alive(record)) if follow else None):
+    for stamp, stream, data in replay(record.log, follow=(lambda: is_held(record)) if follow else None):
         sys.stdout.flush()
         write_all(STANDARD[stream], (stamp.encode() + b" " + data) if timestamps else data)
-
-
-def is_alive(record: Record) -> bool:
-    return record.path.exists() and record.exit_status is None and state_of(record) != "dead"
 
 
 def exec_flags(
@@ -107,32 +115,48 @@ def execute(
     interactive: bool,
 ) -> int:
     """Run a command in a running container; its exit status. Raises: ShimError."""
-    state = state_of(record)
+    facts = record.facts
+    state = state_of(record, facts)
     if state != "running":
-        raise ShimError(f"run a command in {record.facts.name!r}: it is {state}, not running")
-    stdin = None if interactive else subprocess.DEVNULL
-    arguments = ["exec", *flags, record.facts.id, *command]
-    return Runtime(record.facts.runtime).attached(arguments, stdin=stdin)
+        raise ShimError(f"run a command in {facts.name!r}: it is {state or 'gone'}, not running")
+    runtime = Runtime(facts.runtime)
+    arguments = ["exec", *flags, facts.id, *command]
+    if "--detach" in flags:
+        runtime.call(arguments, stdio=dict.fromkeys(STANDARD_NAMES, subprocess.DEVNULL))
+        return 0
+    return runtime.attached(arguments, stdin=None if interactive else subprocess.DEVNULL)
 
 
 def remove(records: Records, record: Record, store: Path, *, force: bool) -> None:
     """Remove what is left of a container. Raises: ShimError where it runs and `force` is not given."""
-    facts = record.facts
+    try:
+        facts = record.facts
+    except ShimError:
+        _remove_damaged(records, record, store)
+        return
     runtime = Runtime(facts.runtime)
-    lock = record.lock()
+    try:
+        lock = record.lock(wait_s=PROBE_WAIT_S)
+        if lock is None:
+            if not force:
+                state = state_of(record, facts)
+                raise ShimError(f"remove {facts.name!r}: it is {state}", "--force kills it first")
+            if runtime.status(facts.id):
+                runtime.call(["kill", facts.id, "KILL"])
+            lock = record.lock(wait_s=KILL_WAIT_S)
+    except FileNotFoundError:
+        return  # it has removed itself meanwhile
     if lock is None:
-        if not force:
-            raise ShimError(
-                f"remove {facts.name!r}: it is {state_of(record)}", f"tare rm --force {facts.name}"
-            )
-        if runtime.status(facts.id):
-            runtime.call(["kill", facts.id, "KILL"])
-        lock = record.lock(wait_s=KILL_WAIT_S) if record.path.exists() else None
-        if lock is None and record.path.exists():
-            raise ShimError(
-                f"remove {facts.name!r}: its process does not end, {KILL_WAIT_S:.0f} s after SIGKILL"
-            )
-    if record.path.exists():
+        raise ShimError(f"remove {facts.name!r}: it does not end, {KILL_WAIT_S:.0f} s after SIGKILL")
+    try:
         runtime.discard(facts.id)
         clear_rootfs(store, facts.driver, facts.id)
-        records.remove(record, facts.name)
+        records.remove(record)
+    finally:
+        os.close(lock)
+
+
+def _remove_damaged(records: Records, record: Record, store: Path) -> None:
+    """Without facts nobody can say which runtime had it; what is in the store can be cleared away."""
+    clear_rootfs(store, "", record.path.name)
+    records.remove(record)

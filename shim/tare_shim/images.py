@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from tare_imagetools.bundle import runtime_config
@@ -19,14 +18,7 @@ from tare_imagetools.user import ImageUser, resolve_user
 from tare_shim.bundle_config import edit_config, edit_image
 from tare_shim.errors import ShimError
 from tare_shim.options import RunOptions
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """`driver`: the graph driver that gave the container its root filesystem."""
-
-    driver: str
-    rootfs: Path
+from tare_shim.records import Facts
 
 
 def pull(image: str, store: Path, *, insecure: bool = False, quiet: bool = False) -> str:
@@ -45,36 +37,37 @@ def pull(image: str, store: Path, *, insecure: bool = False, quiet: bool = False
 
 
 def prepare(
-    image: str, container_id: str, bundle: Path, options: RunOptions, *, store: Path, insecure: bool
-) -> Prepared:
-    """Mount a root filesystem of the image and write bundle/config.json; pull what is missing first.
+    image: str, facts: Facts, bundle: Path, options: RunOptions, *, store: Path, insecure: bool
+) -> dict[str, object]:
+    """Pull what is missing, mount a root filesystem, write bundle/config.json and return its content.
 
     Raises: ImageToolError, ShimError; the caller clears the root filesystem away.
     """
     location = parse_location(image)
     if location.transport not in {"docker", "store"}:
-        return _prepare_from(image, container_id, bundle, options, store)
+        return _prepare_from(image, facts, bundle, options, store)
     name = image.removeprefix("docker://").removeprefix("store:")
     try:
-        return _prepare_from(f"store:{name}", container_id, bundle, options, store)
+        return _prepare_from(f"store:{name}", facts, bundle, options, store)
     except MissingError:
         if location.transport == "store" and image.startswith("store:"):
             raise
         print(f"tare: {name} is not in the store, pulling it", file=sys.stderr)
     pull(name, store, insecure=insecure)
-    return _prepare_from(f"store:{name}", container_id, bundle, options, store)
+    return _prepare_from(f"store:{name}", facts, bundle, options, store)
 
 
-def _prepare_from(text: str, container_id: str, bundle: Path, options: RunOptions, store: Path) -> Prepared:
-    driver_name = choose_driver(store)
+def _prepare_from(
+    text: str, facts: Facts, bundle: Path, options: RunOptions, store: Path
+) -> dict[str, object]:
     with open_source(text, Options(store=store)) as source:
         manifest, image = find_image(source)
-        rootfs = mount_layers(source, manifest, image, open_driver(driver_name, store), container_id)
+        rootfs = mount_layers(source, manifest, image, open_driver(facts.driver, store), facts.id)
     image = edit_image(image, options)
     config = runtime_config(image, _user_in(rootfs, image.config.user), str(rootfs))
-    edited = edit_config(config, options, container_id=container_id, root_path=str(rootfs))
+    edited = edit_config(config, options, container_id=facts.id, root_path=str(rootfs))
     (bundle / "config.json").write_text(json.dumps(edited, indent=2))
-    return Prepared(driver_name, rootfs)
+    return edited
 
 
 def choose_driver(store: Path) -> str:

@@ -85,6 +85,8 @@ def main(arguments: list[str]) -> None:
         ended = os.pidfd_open(pid)
         stack.callback(os.close, ended)
         pump(sources, log.write, ended)
+        if log.failed:
+            print(f"write the log: {log.failed}", file=sys.stderr)
     _, wait_status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(wait_status)
     finish(record, runtime, store, code if code >= 0 else 128 - code)
@@ -134,7 +136,7 @@ def finish(record: Record, runtime: Runtime, store: Path, status: int) -> None:
     clear_rootfs(store, facts.driver, facts.id)
     record.write_exit(status)
     if facts.remove:
-        Records(store).remove(record, facts.name)
+        Records(store).remove(record)
 
 
 if __name__ == "__main__":

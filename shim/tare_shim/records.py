@@ -25,6 +25,9 @@ from pathlib import Path
 
 from tare_shim.errors import NameTaken, NotFound, ShimError
 
+DRAFT = ".new-"
+DRAFT_AGE_S = 60.0
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -50,10 +53,13 @@ class Record:
 
     @property
     def facts(self) -> Facts:
-        decoded = json.loads((self.path / "record.json").read_text())
-        return Facts(
-            **{**decoded, "command": tuple(decoded["command"]), "runtime": tuple(decoded["runtime"])}
-        )
+        """Raises: ShimError where the container has just been removed, or its record is damaged."""
+        try:
+            decoded = json.loads((self.path / "record.json").read_text())
+            lists = {key: tuple(decoded[key]) for key in ("command", "runtime")}
+            return Facts(**{**decoded, **lists})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ShimError(f"read the record of container {self.path.name[:12]}: {error}") from error
 
     def write_facts(self, facts: Facts) -> None:
         write_whole(self.path / "record.json", json.dumps(asdict(facts)))
@@ -100,17 +106,28 @@ class Records:
         for folder in (self.containers, self.names):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def create(self, container_id: str, name: str) -> Record:
-        """Make the folder and take the name. Raises: NameTaken."""
-        path = self.containers / container_id
-        path.mkdir(mode=0o700)
+    def create(self, facts: Facts) -> Record:
+        """Make the folder and take the name. Raises: NameTaken.
+
+        The folder appears whole, so that whatever a killed process leaves behind can be found and removed.
+        """
+        self._sweep()
+        draft = Record(self.containers / f"{DRAFT}{facts.id}")
+        draft.bundle.mkdir(mode=0o700, parents=True)
+        draft.write_facts(facts)
+        record = Record(draft.path.rename(self.containers / facts.id))
         try:
-            self._take_name(name, container_id)
+            self._take_name(facts.name, facts.id)
         except BaseException:
-            path.rmdir()
+            shutil.rmtree(record.path, ignore_errors=True)
             raise
-        (path / "bundle").mkdir(mode=0o700)
-        return Record(path)
+        return record
+
+    def _sweep(self) -> None:
+        """Remove drafts of processes that were killed: making one takes no time, so an old one is left."""
+        for path in self.containers.glob(f"{DRAFT}*"):
+            if time.time() - path.stat().st_mtime > DRAFT_AGE_S:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _take_name(self, name: str, container_id: str) -> None:
         link = self.names / name
@@ -140,16 +157,25 @@ class Records:
         return fitting[0]
 
     def all(self) -> list[Record]:
-        """Newest first. A folder without facts is one that is just being made, or was never finished."""
-        found = [Record(path) for path in self.containers.iterdir() if (path / "record.json").exists()]
-        return sorted(found, key=lambda record: -record.facts.created_s)
+        """In no order, those too whose facts cannot be read."""
+        return [Record(path) for path in self.containers.iterdir() if not path.name.startswith(DRAFT)]
 
-    def remove(self, record: Record, name: str) -> None:
-        """The folder first: a name without a container is free, a container without a name is not found."""
+    def listed(self) -> list[tuple[Record, Facts]]:
+        """With their facts, newest first; without those that go away meanwhile."""
+        found = []
+        for record in self.all():
+            try:
+                found.append((record, record.facts))
+            except ShimError:
+                continue
+        return sorted(found, key=lambda pair: -pair[1].created_s)
+
+    def remove(self, record: Record) -> None:
+        """The folder first: a name without a container is free, one without a name is hard to find."""
         shutil.rmtree(record.path, ignore_errors=True)
-        link = self.names / name
-        if link.is_symlink() and os.readlink(link) == record.path.name:
-            link.unlink(missing_ok=True)
+        for link in self.names.iterdir():
+            if link.is_symlink() and os.readlink(link) == record.path.name:
+                link.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -63,10 +63,40 @@ def test_a_missing_runtime_is_named(tare: Tare) -> None:
 
 
 def test_a_runtime_that_is_none_leaves_nothing(tare: Tare) -> None:
-    tare("--runtime", "/bin/false", "run", tare.image, want=None)
-    for row in tare("ps", "-aq").stdout.split():
-        tare("rm", row.decode(), want=None)
-    assert not tare.mounts()
+    done = tare("--runtime", "/bin/false", "run", tare.image, want=None)
+    assert done.returncode != 0
+    assert not tare.leftovers()
+
+
+def test_a_damaged_record_hides_nothing_else_and_can_be_removed(tare: Tare) -> None:
+    name, other = tare.name(), tare.name()
+    tare("run", "--name", name, tare.image, "true")
+    tare("run", "--name", other, tare.image, "true")
+    container_id = os.readlink(tare.store / "names" / name)
+    (tare.store / "containers" / container_id / "record.json").write_text("{")
+    assert other.encode() in tare("ps", "-a").stdout
+    assert b"read the record" in tare("exec", name, "true", want=125).stderr
+    tare("rm", name, other)
+    assert not tare.leftovers()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_a_run_that_is_ended_while_it_pulls_undoes_what_it_began(
+    tare: Tare, number: signal.Signals, status: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        image = f"127.0.0.1:{silent.getsockname()[1]}/x/y:z"
+        child = subprocess.Popen(
+            [str(BIN / "tare"), "run", image], env=tare.environment, stderr=subprocess.PIPE
+        )
+        connection, _ = silent.accept()
+        child.send_signal(number)
+        _, said = child.communicate(timeout=TIMEOUT_S)
+        connection.close()
+    assert child.returncode == status, said
+    assert not tare.leftovers()
 
 
 @pytest.mark.parametrize("command", [["logs"], ["rm"], ["exec"]], ids=lambda words: words[0])

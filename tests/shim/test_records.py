@@ -18,9 +18,7 @@ def facts(container_id: str, name: str, created_s: float = 0.0) -> Facts:
 
 
 def made(records: Records, container_id: str, name: str, created_s: float = 0.0) -> Record:
-    record = records.create(container_id, name)
-    record.write_facts(facts(container_id, name, created_s))
-    return record
+    return records.create(facts(container_id, name, created_s))
 
 
 def test_facts_come_back_as_they_were(tmp_path: Path) -> None:
@@ -32,8 +30,8 @@ def test_a_name_belongs_to_one_container(tmp_path: Path) -> None:
     records = Records(tmp_path)
     made(records, A, "one")
     with pytest.raises(NameTaken, match="one"):
-        records.create(B, "one")
-    assert not (tmp_path / "containers" / B).exists(), "the second left nothing"
+        made(records, B, "one")
+    assert os.listdir(tmp_path / "containers") == [A], "the second left nothing"
 
 
 def test_a_name_whose_container_has_gone_is_free(tmp_path: Path) -> None:
@@ -60,12 +58,25 @@ def test_a_name_that_nobody_has_is_not_found(tmp_path: Path, name: str) -> None:
         records.find(name)
 
 
-def test_the_newest_is_listed_first_and_the_unfinished_not_at_all(tmp_path: Path) -> None:
+def test_the_newest_is_listed_first_and_the_damaged_not_at_all(tmp_path: Path) -> None:
     records = Records(tmp_path)
     made(records, A, "one", 1.0)
     made(records, B, "two", 2.0)
-    records.create("d" * 64, "three")
-    assert [record.path.name for record in records.all()] == [B, A]
+    (made(records, "d" * 64, "three").path / "record.json").write_text('{"id": ')
+    assert [facts.name for _, facts in records.listed()] == ["two", "one"]
+    assert records.find("three").path.name == "d" * 64, "so that it can be removed"
+
+
+def test_a_draft_left_by_a_killed_process_is_swept_away(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    old, new = (tmp_path / "containers" / f".new-{letter * 64}" for letter in "ef")
+    for draft in (old, new):
+        draft.mkdir()
+    os.utime(old, (0, 0))
+    made(records, A, "one")
+    assert not old.exists()
+    assert new.exists(), "somebody may be making it"
+    assert [record.path.name for record in records.all()] == [A]
 
 
 def test_the_lock_is_held_by_one_and_freed_by_its_end(tmp_path: Path) -> None:
@@ -82,6 +93,6 @@ def test_the_lock_is_held_by_one_and_freed_by_its_end(tmp_path: Path) -> None:
 
 def test_removing_frees_the_name(tmp_path: Path) -> None:
     records = Records(tmp_path)
-    records.remove(made(records, A, "one"), "one")
+    records.remove(made(records, A, "one"))
     assert not os.listdir(tmp_path / "names")
     assert not os.listdir(tmp_path / "containers")

@@ -142,6 +142,9 @@ def test_a_detached_container_is_listed_asked_and_removed(tare: Tare) -> None:
     assert tare(
         "exec", "--user", "user", "-w", "/tmp", "-e", "X=y", name, "sh", "-c", "id -u; pwd; echo $X"
     ).stdout == (b"1000\n/tmp\ny\n")
+    tare("exec", name, "no-such-program", want=127)
+    tare("exec", "-d", name, "touch", "/made")
+    wait_until(lambda: tare("exec", name, "test", "-e", "/made", want=None).returncode == 0, "it ran")
     wait_until(lambda: tare("logs", name, want=None).stdout == b"up\n", "the log holds the line")
     assert b"it is running" in tare("rm", name, want=125).stderr
     tare("rm", "-f", name)
