@@ -158,6 +158,31 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_state(tmp_path: Path) -> Non
         subprocess.run(["umount", str(root)], check=True)
 
 
+def test_an_emptied_directory_serves_the_next_container(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path))
+    with store.create("c1") as first, store.create("c2") as second:
+        first.write(state_of("c1"))
+        second.write(state_of("c2"))
+        inode = Path(first.path).stat().st_ino
+        first.remove()
+        second.remove()
+        assert [path.name for path in tmp_path.iterdir()] == ["~spare"], "one is kept, the other removed"
+        with store.create("c3") as third:
+            assert Path(third.path).stat().st_ino == inode
+            third.write(state_of("c3"))
+            assert list(tmp_path.iterdir()) == [Path(third.path)]
+            with pytest.raises(ContainerNotFound):  # what is open still does not show another's state
+                first.read()
+
+
+def test_a_state_that_is_replaced_leaves_no_other_file(tmp_path: Path) -> None:
+    with StateStore(str(tmp_path)).create("c1") as made:
+        for number in range(4):
+            made.write(state_of("c1", pid=number))
+            assert os.listdir(made.path) == ["state.json"]
+            assert made.read()["pid"] == number
+
+
 def test_a_symlink_is_no_container(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     root = tmp_path / "root"

@@ -130,7 +130,7 @@ class Bundle:
         """What a deleted container should not leave: state, cgroups, mounts below the bundle."""
         left = [str(path) for path in self.cgroups()]
         if self.root.exists():
-            left += [str(path) for path in self.root.iterdir() if path.name != ".cache"]
+            left += [str(path) for path in self.root.iterdir() if path.name[0] != "~"]
         left += [
             line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.path) in line
         ]

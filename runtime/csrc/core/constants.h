@@ -4,6 +4,7 @@
 #define TARE_CONSTANTS_H
 
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>

@@ -16,6 +16,9 @@ const char *tare_op_table(void);
 // Carries out the host operations of a record; *failed: the index of the one that did not succeed.
 int tare_host_run(const char *record, size_t size, int *failed);
 
+// renameat2(2) in one directory (-1: the paths are absolute, or count from where we are), with RENAME_*.
+int tare_rename(int directory, const char *from, const char *to, unsigned flags);
+
 // A sealed memfd with the static init in it. The fd is the caller's.
 int tare_init_image(const char *path);
 // A memfd with the record. The fd is the caller's.

@@ -107,6 +107,13 @@ static int run_one(const struct op *op)
     }
 }
 
+int tare_rename(int directory, const char *from, const char *to, unsigned flags)
+{
+    int at = directory < 0 ? AT_FDCWD : directory;
+
+    return CORE_RETRY(syscall(SYS_renameat2, at, from, at, to, flags));
+}
+
 int tare_host_run(const char *record, size_t size, int *failed)
 {
     size_t cursor = 0;

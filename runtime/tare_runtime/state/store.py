@@ -47,13 +47,15 @@ class StateStore:
 
         Raises: ContainerExists; UsageError for a bad id; HostError where the root cannot be used.
         """
+        from tare_runtime.state import folder
+
         check_id(id)
         path = f"{self.root}/{id}"
         for _ in range(8):
             try:
-                posix.mkdir(path, 0o700)
+                folder.make(self.root, path)
             except FileExistsError:
-                if not _clear_ruin(path):
+                if not _clear_ruin(self.root, path):
                     raise ContainerExists(id, self.root) from None
                 continue
             except FileNotFoundError:
@@ -62,13 +64,13 @@ class StateStore:
             except OSError as error:
                 raise _unusable("make container directory", path, error) from None
             # Until we hold the lock, another `create` may take our directory for a ruin and put its own in
-            # its place. Ours is still there if what we locked is linked and empty.
+            # its place, or a command that was late may remove it. Then we try again.
             try:
                 fd = posix.open(path, _DIRECTORY)
             except FileNotFoundError:
                 continue
             flock(fd, LOCK_EX)
-            if posix.fstat(fd).st_nlink and not posix.listdir(fd):
+            if _is_at(fd, path) and not posix.listdir(fd):
                 return StateDir(self.root, id, fd, fresh=True)
             posix.close(fd)
         raise ContainerExists(id, self.root)
@@ -132,6 +134,8 @@ class StateDir:
 
     def write(self, state: State) -> None:
         """Replace the state in one step. The first that is not `creating` ends the maker's lock."""
+        from tare_runtime.state import folder
+
         data = dumps(state).encode("ascii")
         name = f".{STATE_FILE}.{posix.getpid()}"
         try:
@@ -143,7 +147,7 @@ class StateDir:
                     data = data[posix.write(fd, data) :]
             finally:
                 posix.close(fd)
-            posix.rename(name, STATE_FILE, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+            folder.replace(self.fd, name, STATE_FILE)
         except OSError as error:
             raise _unusable("write state to", f"{self.path}/{STATE_FILE}", error) from None
         if self._locked and not state.get("creating"):
@@ -163,6 +167,8 @@ class StateDir:
         except ValueError as error:
             state = str(error)
         if type(state) is not dict or state.get("id") != self.id:
+            if not _is_at(self.fd, self.path):  # removed since we opened it, and another's by now
+                raise ContainerNotFound(self.id, self.root)
             problem = state if type(state) is str else "it is not the state of this container"
             raise HostError(
                 f"read state of container {self.id}: {self.path}/{STATE_FILE} is damaged: {problem}",
@@ -176,7 +182,12 @@ class StateDir:
 
     def remove(self) -> None:
         """Remove the directory with all that is in it; that it is gone already is fine."""
-        _remove_tree(self.path)
+        from tare_runtime.state import folder
+
+        try:
+            folder.remove(self.root, self.path)
+        except OSError as error:
+            raise _unusable("remove container directory", self.path, error) from None
 
 
 class _Lock:
@@ -263,8 +274,19 @@ def _read_file(path: str, dir_fd: int | None) -> bytes:
         posix.close(fd)
 
 
-def _clear_ruin(path: str) -> bool:
+def _is_at(fd: int, path: str) -> bool:
+    """Whether `path` still leads to the directory that is open as `fd`."""
+    try:
+        there, here = posix.stat(path, follow_symlinks=False), posix.fstat(fd)
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _clear_ruin(root: str, path: str) -> bool:
     """Remove what a maker that was killed has left; False if the directory is a container's."""
+    from tare_runtime.state import folder
+
     try:
         fd = posix.open(path, _DIRECTORY)
     except FileNotFoundError:
@@ -284,28 +306,12 @@ def _clear_ruin(path: str) -> bool:
 
             kill_all(state, 9)
             remove_cgroups(state)
-        _remove_tree(path)
+        folder.remove(root, path)
         return True
     except (BlockingIOError, ValueError):
         return False
     finally:
         posix.close(fd)
-
-
-def _remove_tree(path: str) -> None:
-    """Remove a directory of ours, which holds no mounts; symlinks in it are not followed."""
-    try:
-        with posix.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    _remove_tree(entry.path)
-                else:
-                    posix.unlink(entry.path)
-        posix.rmdir(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _unusable("remove container directory", path, error) from None
 
 
 def _unusable(tried: str, path: str, error: OSError) -> HostError:
