@@ -145,6 +145,22 @@ class Gate:
         yield body[self._after :]
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_pull_that_is_interrupted_ends_at_once_and_leaves_nothing(
+    registry: HostileRegistry, around: Surroundings, kind: signal.Signals
+) -> None:
+    gate = Gate(BLOB, 2, 1000)
+    registry.rules = [gate.rule()]
+    command = ("copy", "--quiet", f"docker://{registry.address}/box:v1", f"oci:{around.target}/out:v1")
+    with around.start(*command) as process:
+        assert gate.reached.wait(30)
+        process.send_signal(kind)
+        code = process.wait(10)
+    gate.opened.set()
+    assert code in (130, -kind)
+    assert around.stray_files() == []
+
+
 def is_resumable(name: str) -> bool:
     """The store keeps the beginning of a large blob apart, under its digest, for the next pull."""
     return re.fullmatch(r"target/store/partial/sha256-[0-9a-f]{64}", name) is not None

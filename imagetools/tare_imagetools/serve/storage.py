@@ -84,6 +84,11 @@ class Storage:
             (layout / "blobs" / algorithm).mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (layout / "oci-layout").exists():
             write_atomically(layout / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+            sync_folder(layout / "blobs")
+            for folder in layout.parents:  # the names of the folders that may be new
+                sync_folder(folder)
+                if folder == self.root:
+                    break
         return layout
 
     def adopt(self, name: str, digest: Digest, file: Path) -> None:
