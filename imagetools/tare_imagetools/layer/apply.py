@@ -1,6 +1,6 @@
-"""One layer applied to one directory: inflate and hash on this thread, tar and files on a second.
+"""One layer applied to one directory: inflated here, hashed on a second thread, made into files on a third.
 
-Both sides spend their time in C that lets go of the interpreter, so they use two cores. The directory is
+All three spend their time in C that lets go of the interpreter, so they keep two cores busy. The directory is
 touched through its descriptor only. What a layer may do to the tree is decided in csrc/layer/.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import queue
-import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,9 +18,8 @@ from tare_spec.media_types import COMPRESSION
 
 from tare_imagetools._layer import ffi, lib
 from tare_imagetools.errors import LayerError
+from tare_imagetools.layer.conveyor import Conveyor
 from tare_imagetools.layer.inflate import plain_pieces
-
-PIECES_AHEAD = 16
 
 
 class Reader(Protocol):
@@ -56,16 +54,20 @@ def apply_layer(
     compression = COMPRESSION.get(media_type)
     if compression is None:
         raise LayerError("", f"the media type {media_type!r} is not that of a layer")
-    hasher = new_hasher(diff_id.algorithm if diff_id else "sha256")
-    with Worker(root_fd, layer_flags(overlay=overlay)) as worker:
+    algorithm = diff_id.algorithm if diff_id else "sha256"
+    flags = layer_flags(overlay=overlay)
+    with (
+        Conveyor(lambda pieces: make_files(pieces, root_fd, flags)) as files,
+        Conveyor(lambda pieces: digest_of(pieces, algorithm)) as hashing,
+    ):
         for piece in plain_pieces(stream, compression):
-            worker.put(piece)
-            hasher.update(piece)
-        worker.finish()
-    found = Digest(diff_id.algorithm if diff_id else "sha256", hasher.hexdigest())
+            files.put(piece)
+            hashing.put(piece)
+        totals = files.finish()
+        found = hashing.finish()
     if diff_id and found != diff_id:
         raise LayerError("", f"its tar has the digest {found}, the image's configuration says {diff_id}")
-    return AppliedLayer(found, worker.totals.entries, worker.totals.bytes, worker.totals.unset)
+    return AppliedLayer(found, totals.entries, totals.bytes, totals.unset)
 
 
 def layer_flags(*, overlay: bool) -> int:
@@ -82,77 +84,34 @@ def kernel_at_least(*wanted: int) -> bool:
     return tuple(int(part) for part in release[:2] if part.isdigit()) >= wanted
 
 
-@dataclass(slots=True)
-class Totals:
-    entries: int = 0
-    bytes: int = 0
-    unset: int = 0
+class Totals(Protocol):
+    entries: int
+    bytes: int
+    unset: int
 
 
-class Worker:
-    """The second thread: takes pieces of tar and makes files of them. Left by `with`, it has ended."""
+def digest_of(pieces: Iterator[bytes], algorithm: str) -> Digest:
+    hasher = new_hasher(algorithm)
+    for piece in pieces:
+        hasher.update(piece)
+    return Digest(algorithm, hasher.hexdigest())
 
-    def __init__(self, root_fd: int, flags: int) -> None:
-        self.totals = Totals()
-        self._root_fd = root_fd
-        self._flags = flags
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(PIECES_AHEAD)
-        self._failure: BaseException | None = None
-        self._ended = False
-        self._thread = threading.Thread(target=self._run, name="layer", daemon=True)
 
-    def __enter__(self) -> Worker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: object, value: object, trace: object) -> None:
-        if self._thread.is_alive():
-            if self._failure is None:
-                self._failure = InterruptedError("given up")
-            self._pieces.put(None)
-            self._thread.join()
-
-    def put(self, piece: bytes) -> None:
-        """Raises: LayerError for anything that earlier pieces ran into."""
-        if self._failure:
-            raise self._failure
-        self._pieces.put(piece)
-
-    def finish(self) -> None:
-        """Wait until everything is on its place."""
-        self._pieces.put(None)
-        self._thread.join()
-        if self._failure:
-            raise self._failure
-
-    def _run(self) -> None:
-        flags = self._flags
-        # A thread's own umask: modes come out right at creation, other threads keep theirs.
-        if lib.layer_thread_umask() == 0:
-            flags |= lib.LAYER_OWN_UMASK
-        layer = lib.layer_new(self._root_fd, flags)
-        try:
-            if layer == ffi.NULL:
-                raise MemoryError
-            self._feed(layer)
-        except BaseException as failure:
-            self._failure = failure
-            # The other side may be waiting for room.
-            while not self._ended:
-                self._ended = self._pieces.get() is None
-        finally:
-            lib.layer_free(layer)
-
-    def _feed(self, layer: object) -> None:
-        while (piece := self._pieces.get()) is not None:
-            if self._failure is None:
-                check(layer, lib.layer_feed(layer, ffi.from_buffer(piece), len(piece)))
-        self._ended = True
-        # Left early by the other side: nothing is to be completed.
-        if self._failure is None:
-            check(layer, lib.layer_finish(layer))
-        totals = lib.layer_totals(layer)
-        self.totals = Totals(totals.entries, totals.bytes, totals.unset)
+def make_files(pieces: Iterator[bytes], root_fd: int, flags: int) -> Totals:
+    # An umask of this thread's own: modes come out right at creation, and other threads keep theirs.
+    if lib.layer_thread_umask() == 0:
+        flags |= lib.LAYER_OWN_UMASK
+    layer = lib.layer_new(root_fd, flags)
+    if layer == ffi.NULL:
+        raise MemoryError
+    try:
+        for piece in pieces:
+            check(layer, lib.layer_feed(layer, ffi.from_buffer(piece), len(piece)))
+        check(layer, lib.layer_finish(layer))
+        totals: Totals = lib.layer_totals(layer)
+        return totals
+    finally:
+        lib.layer_free(layer)
 
 
 def check(layer: object, result: int) -> None:
