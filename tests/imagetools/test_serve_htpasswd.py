@@ -12,6 +12,8 @@ from tare_imagetools.serve.htpasswd import BadPasswordFile, Htpasswd
 from tare_imagetools.serve.server import RegistryServer
 
 from tests.support.http import call
+from tests.support.image_program import Surroundings, assert_clear_failure
+from tests.support.layouts import make_layout
 from tests.support.programs import TARE_IMAGE
 from tests.support.registry import running_registry
 
@@ -97,6 +99,23 @@ def test_the_command_refuses_a_file_that_it_cannot_use(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert str(path) in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_our_own_client_logs_in_pushes_and_pulls(registry: RegistryServer, tmp_path: Path) -> None:
+    around = Surroundings(tmp_path)
+    make_layout(tmp_path / "image", tag="v1")
+    there = f"docker://{registry.address}/box:v1"
+    push = ("copy", "--quiet", f"oci:{tmp_path}/image:v1", there)
+    assert_clear_failure(around.run(*push), registry.address, "401")
+    login = around.run_here("login", "--username", "ada", "--password", "secret", registry.address)
+    assert login.code == 0, login.stderr
+    assert around.run_here(*push).code == 0
+    assert around.run_here("pull", "--quiet", f"{registry.address}/box:v1").code == 0
+    file = tmp_path / "image/index.json"
+    pushed = around.run_here("artifact", "push", f"{registry.address}/files:v1", str(file))
+    assert pushed.code == 0, pushed.stderr
+    assert around.run_here("logout", registry.address).code == 0
+    assert_clear_failure(around.run(*push), registry.address, "401")
 
 
 @pytest.mark.peer
