@@ -169,6 +169,15 @@ def test_two_requests_on_one_upload_do_not_mix(registry: RegistryServer) -> None
     assert sorted(statuses) == [201, 404, 404, 404, 404, 404]
 
 
+def test_uploads_that_nobody_ends_hold_no_descriptors(registry: RegistryServer) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    locations = [
+        call(registry.address, "POST", "/v2/box/blobs/uploads/", b"").headers["location"] for _ in range(100)
+    ]
+    assert call(registry.address, "PATCH", locations[0], b"some").status == 202
+    assert len(os.listdir("/proc/self/fd")) < before + 20
+
+
 def test_a_refusal_reaches_a_client_that_sends_far_too_much(registry: RegistryServer) -> None:
     with connect(registry.address) as connection:
         size = 200 * 1024 * 1024

@@ -10,6 +10,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -23,6 +24,7 @@ HEADER_BYTES = 64 * 1024
 DRAIN_BYTES = 4 * 1024 * 1024
 IDLE_S = 75.0
 LINGER_S = 2.0
+PAUSE_S = 0.05
 CONNECTIONS = 256
 
 
@@ -105,7 +107,8 @@ class HttpServer:
                 self._free.release()
                 if self._stopping:
                     return
-                continue  # ECONNABORTED, EMFILE: the listener itself is sound
+                time.sleep(PAUSE_S)  # ECONNABORTED, EMFILE: the listener itself is sound
+                continue
             threading.Thread(target=self._serve, args=(connection, peer[0]), daemon=True).start()
 
     def stop(self) -> None:

@@ -35,7 +35,7 @@ class Session:
         self.path = storage.upload_path(self.id)
         self._algorithm = algorithm
         self._hasher = hashlib.new(algorithm)
-        self._file: BinaryIO = open(self.path, "xb", buffering=0)
+        self.path.touch(exist_ok=False)  # open only while a request writes: abandoned sessions are cheap
 
     def append(self, pieces: Iterable[bytes], limit: int | None) -> None:
         """Add a chunk. `limit`: its announced length; with None it ends where the body does.
@@ -46,26 +46,28 @@ class Session:
             raise Fault("BLOB_UPLOAD_UNKNOWN", detail={"session": self.id})
         start = self.offset
         hasher = self._hasher.copy()
-        try:
-            for piece in pieces:
-                self.offset += len(piece)
-                if limit is not None and self.offset - start > limit:
-                    raise Fault("BLOB_UPLOAD_INVALID", f"the body is longer than its range of {limit} bytes")
-                write_all(self._file, piece)
-                hasher.update(piece)
-            if limit is not None and self.offset - start != limit:
-                raise Fault("BLOB_UPLOAD_INVALID", f"the body is shorter than its range of {limit} bytes")
-        except BaseException:
-            self.offset = start
-            self._file.truncate(start)
-            self._file.seek(start)
-            raise
+        with open(self.path, "r+b", buffering=0) as file:
+            file.seek(start)
+            try:
+                for piece in pieces:
+                    write_all(file, piece)
+                    hasher.update(piece)
+                    self.offset += len(piece)
+                    if limit is not None and self.offset - start > limit:
+                        break
+                if limit is not None and self.offset - start != limit:
+                    raise Fault("BLOB_UPLOAD_INVALID", f"the body is not {limit} bytes long, as its range is")
+            except BaseException:
+                self.offset = start
+                file.truncate(start)
+                raise
         self._hasher = hasher
         self.touched = time.monotonic()
 
     def check(self, digest: Digest) -> None:
         """Raises: Fault DIGEST_INVALID when what arrived is not `digest`."""
-        os.fsync(self._file.fileno())
+        with open(self.path, "rb") as file:
+            os.fsync(file.fileno())  # of the file, whichever descriptor wrote it
         got = self._hasher.hexdigest() if digest.algorithm == self._algorithm else self._hash_again(digest)
         if got != digest.hex:
             detail = {"digest": str(digest), "got": f"{digest.algorithm}:{got}", "size": self.offset}
@@ -81,7 +83,6 @@ class Session:
 
     def end(self) -> None:
         self.ended = True
-        self._file.close()
         self.path.unlink(missing_ok=True)
 
 
