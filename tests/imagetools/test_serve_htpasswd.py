@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_weaker_kinds_of_entries_are_refused_by_name(tmp_path: Path, kind: str) 
     add(path, "bob", "secret", kind)
     with pytest.raises(BadPasswordFile, match="line 1: the entry of 'bob' is not a bcrypt hash"):
         Htpasswd(path)
+
+
+def test_without_the_library_it_says_what_to_install(
+    passwords: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    with pytest.raises(BadPasswordFile) as caught:
+        Htpasswd(passwords)
+    assert caught.value.hint == "pip install 'tare-oci[htpasswd]'"
 
 
 def test_the_command_refuses_a_file_that_it_cannot_use(tmp_path: Path) -> None:
