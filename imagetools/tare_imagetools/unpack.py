@@ -1,17 +1,16 @@
 """An image → a runtime bundle: BUNDLE/rootfs and BUNDLE/config.json, all of it or nothing.
 
-The bundle is made beside its place and renamed there. It is for its owner only (mode 0700): the setuid
-programs of an image are not for the other users of the host. With a graph driver the layers are kept in the
-driver's store and the root file system is what it mounts.
+The bundle is made beside its place and renamed there; where an empty directory waits for it, inside that. It
+is for its owner only (mode 0700): the setuid programs of an image are not for the other users of the host.
+With a graph driver the layers are kept in the driver's store and the root file system is what it mounts.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +24,7 @@ from tare_imagetools.bundle import runtime_config, steering_labels
 from tare_imagetools.drivers.interface import Driver
 from tare_imagetools.errors import BundleError, LayerError, layout_error
 from tare_imagetools.layer.apply import apply_layer
-from tare_imagetools.layer.staging import staging
+from tare_imagetools.layer.staging import STAGE_PREFIX, staging
 from tare_imagetools.look import image_config, look_at
 from tare_imagetools.transports.interface import Source
 from tare_imagetools.user import ImageUser, resolve_user
@@ -56,20 +55,37 @@ def unpack(
         if driver:
             rootfs = prepare(source, manifest, image, driver, container_id(bundle_dir))
         try:
-            with staging(bundle_dir.absolute().parent, f".{bundle_dir.name}") as stage:
+            with stage_for(bundle_dir) as stage:
                 if driver:
                     root_path = str(rootfs)
                 else:
                     root_path, rootfs = "rootfs", bundle_dir / "rootfs"
                     apply_all(source, manifest, image, stage / "rootfs")
                 write_config(stage, image, root_path, rootfs if driver else stage / "rootfs")
-                stage.rename(bundle_dir)
+                publish(stage, bundle_dir)
         except BaseException:
             if driver:
                 driver.unmount(container_id(bundle_dir))
             raise
     left_out = tuple(sorted(steering_labels(image.config.labels)))
     return Bundle(bundle_dir, rootfs, manifest.digest, image, left_out)
+
+
+def stage_for(bundle_dir: Path) -> AbstractContextManager[Path]:
+    """Not renamed over the directory that is there: it may be a mount point, or where somebody's shell is."""
+    if bundle_dir.is_dir():
+        return staging(bundle_dir)
+    return staging(bundle_dir.absolute().parent, f".{bundle_dir.name}")
+
+
+def publish(stage: Path, bundle_dir: Path) -> None:
+    """config.json last: a bundle that has one is complete."""
+    if stage.parent != bundle_dir:
+        stage.rename(bundle_dir)
+        return
+    for name in ("rootfs", "config.json"):
+        if (stage / name).exists():
+            (stage / name).rename(bundle_dir / name)
 
 
 def container_id(bundle_dir: Path) -> str:
@@ -82,7 +98,7 @@ def check_free(bundle_dir: Path) -> None:
     if not bundle_dir.absolute().parent.is_dir():
         raise BundleError(str(bundle_dir), "the directory that it would be made in is missing")
     try:
-        if any(os.scandir(bundle_dir)):
+        if any(not name.startswith(STAGE_PREFIX) for name in os.listdir(bundle_dir)):
             raise BundleError(str(bundle_dir), "it is there and not empty", "choose a new name, or remove it")
     except FileNotFoundError:
         return
@@ -154,8 +170,4 @@ def kernel_errors(bundle_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.EBUSY:
-            raise BundleError(
-                str(bundle_dir), "it is a mount point", "name a directory inside it instead"
-            ) from error
         raise layout_error(f"unpack to {bundle_dir}", error) from error

@@ -115,6 +115,29 @@ def test_an_empty_directory_is_taken_and_a_full_one_is_not(place: Surroundings) 
     assert "it is there and not empty" in again.stderr
 
 
+def test_a_mount_point_is_a_directory_like_others(place: Surroundings) -> None:
+    with small_disk(place.target / "disk", "64m") as disk:
+        assert place.run("unpack", image(place), str(disk)).code == 0
+        assert sorted(os.listdir(disk)) == ["config.json", "rootfs"]
+
+
+def test_a_failure_leaves_the_empty_directory_empty(place: Surroundings) -> None:
+    bundle = place.target / "bundle"
+    bundle.mkdir()
+    text = tamper(place, config={"User": "nobody"})
+    assert place.run("unpack", text, str(bundle)).code == 9
+    assert list(bundle.iterdir()) == []
+
+
+def test_a_store_by_a_relative_name_is_found_from_elsewhere(place: Surroundings) -> None:
+    bundle = place.target / "bundle"
+    done = place.run("unpack", "--driver", "vfs", "--store", "target/s", image(place), "target/bundle")
+    assert done.code == 0, done
+    root = json.loads((bundle / "config.json").read_text())["root"]["path"]
+    assert (Path(root) / "hello").exists()
+    assert root.startswith("/")
+
+
 def is_one_clear_error(done: Done, code: int, words: str) -> bool:
     first, *rest = done.stderr.splitlines()
     clear = first.startswith("tare-image: ") and words in first

@@ -44,6 +44,8 @@ def open_driver(name: str, root: Path) -> Driver:
 
     Raises: UsageError when there is no such driver.
     """
+    # Mount points and config.json name it: whoever reads them may be elsewhere.
+    root = root.absolute()
     if name == "overlay":
         from tare_imagetools.drivers.overlay import OverlayDriver
 

@@ -15,18 +15,20 @@ from pathlib import Path
 
 from tare_imagetools._layer import lib
 
+STAGE_PREFIX = ".new-"
+
 
 @contextmanager
 def staging(folder: Path, prefix: str = "") -> Iterator[Path]:
-    """A new directory (mode 0700) in folder, whose name begins with prefix and a dot.
+    """A new directory (mode 0700) in folder, whose name begins with prefix and STAGE_PREFIX.
 
     Removed at the end unless it was renamed away.
     """
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sweep(folder, f"{prefix}.new-")
-        path = Path(tempfile.mkdtemp(prefix=f"{prefix}.new-", dir=folder))
+        sweep(folder, prefix + STAGE_PREFIX)
+        path = Path(tempfile.mkdtemp(prefix=prefix + STAGE_PREFIX, dir=folder))
         held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(held, fcntl.LOCK_EX)
     finally:
@@ -43,7 +45,10 @@ def sweep(folder: Path, prefix: str) -> None:
     for entry in os.scandir(folder):
         if not entry.name.startswith(prefix) or not entry.is_dir(follow_symlinks=False):
             continue
-        fd = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fd = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue  # completed and renamed a moment ago
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_tree(Path(entry.path))
