@@ -12,7 +12,8 @@ from tests.callers.containerd import Containerd
 from tests.callers.ctr_steps import STEPS as CTR_STEPS
 from tests.callers.ctr_steps import Ctr
 from tests.callers.docker import Docker
-from tests.callers.engine_steps import DOCKER_STEPS, PODMAN_STEPS, Engine
+from tests.callers.engine import Engine
+from tests.callers.engine_steps import DOCKER_STEPS, PODMAN_STEPS
 from tests.callers.podman import Podman
 from tests.callers.script import Step
 

@@ -1,71 +1,13 @@
-"""What users do with Docker and podman, whose command lines agree in all that is needed here."""
+"""What users do with Docker and podman."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from tests.callers.command import Outcome, execute, execute_on_terminal
-from tests.callers.docker import Docker
+from tests.callers.engine import Engine
+from tests.callers.engine_corners import CORNERS
 from tests.callers.image import NAME as IMAGE
-from tests.callers.podman import Podman
-from tests.callers.script import Step, Transcript
+from tests.callers.script import Step
 
-_serial = itertools.count()
-ROWS, COLUMNS = 33, 101
 SIZE = "until stty size 2>/dev/null | grep '[1-9]'; do sleep 0.1; done"  # a client sets it after the start
-
-
-class Engine:
-    """One engine's client with one runtime behind it, writing down what a user sees."""
-
-    def __init__(self, caller: Docker | Podman, subject: str) -> None:
-        self.caller, self.subject = caller, subject
-        self.transcript = Transcript([caller.subjects[subject], f"{subject}-subject"])
-
-    def run(self, *args: str, stdin: bytes = b"", output: bool = True) -> Outcome:
-        """`run ARGS`, its result written down."""
-        argv = [*self.caller.run_argv(self.subject), *args]
-        return self.transcript.show(
-            execute(argv, stdin=stdin, env=self.caller.env, folder=self.caller.scratch), output=output
-        )
-
-    def call(self, *args: str, stdin: bytes = b"", output: bool = True) -> Outcome:
-        """Any other command of the client, its result written down."""
-        return self.transcript.show(self.quietly(*args, stdin=stdin), output=output)
-
-    def quietly(self, *args: str, stdin: bytes = b"") -> Outcome:
-        argv = [*self.caller.argv(self.subject), *args]
-        return execute(argv, stdin=stdin, env=self.caller.env, folder=self.caller.scratch)
-
-    def on_terminal(self, *args: str, typed: bytes = b"") -> Outcome:
-        """A command on a terminal of ROWS × COLUMNS; `run` gets the runtime."""
-        head = (
-            self.caller.run_argv(self.subject)
-            if args[0] == "run"
-            else [*self.caller.argv(self.subject), args[0]]
-        )
-        outcome = execute_on_terminal(
-            [*head, *args[1:]], rows=ROWS, columns=COLUMNS, typed=typed, env=self.caller.env
-        )
-        return self.transcript.show(outcome)
-
-    @contextmanager
-    def sleeping(self, *flags: str) -> Iterator[str]:
-        """A container that sleeps, by name; removed at the end whatever happens."""
-        name = self.fresh_name()
-        try:
-            self.run("-d", "--name", name, *flags, IMAGE, "sleep", "600")
-            yield name
-        finally:
-            self.quietly("kill", name)  # rm alone first waits for sleep to heed SIGTERM
-            self.quietly("rm", "-f", name)
-
-    def fresh_name(self) -> str:
-        name = f"callers-{self.subject}-{next(_serial)}"
-        self.transcript.private.append(name)
-        return name
 
 
 def run_and_see_output(e: Engine) -> None:
@@ -288,6 +230,7 @@ DOCKER_STEPS = [
     Step("start again, restart", start_again, False),
     Step("pause, unpause", pause_and_unpause, True),
     Step("top", list_processes, False),
+    *CORNERS,
     Step("nothing left", nothing_is_left, True),
 ]
 
