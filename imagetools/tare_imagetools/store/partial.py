@@ -95,16 +95,27 @@ class PartialDirectory:
         if not self.root.is_dir():
             return 0
         for path in self.root.iterdir():
-            found = path.lstat()
-            if time.time() - found.st_mtime < older_than_s:
-                continue
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-                freed += found.st_size
-            except BlockingIOError:
-                continue
-            finally:
-                os.close(fd)
+            if time.time() - path.lstat().st_mtime >= older_than_s:
+                freed += remove_unheld(path)
         return freed
+
+    def forget(self, digest: Digest) -> None:
+        """Remove the beginning of one blob, if nobody is at it."""
+        try:
+            remove_unheld(self.path(digest))
+        except OSError:
+            return  # called while another error is on its way
+
+
+def remove_unheld(path: Path) -> int:
+    """Remove a file that nobody holds the lock of; returns the bytes freed."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        size = os.fstat(fd).st_size
+        path.unlink()
+        return size
+    except BlockingIOError:
+        return 0
+    finally:
+        os.close(fd)

@@ -11,7 +11,7 @@ from tare_spec.digest import Digest
 from tare_spec.image import Descriptor
 from tare_spec.reference import Reference
 
-from tare_imagetools.errors import StoreError
+from tare_imagetools.errors import LayoutError, StoreError
 from tare_imagetools.layout import REF_NAME
 from tare_imagetools.store.store import Store
 from tare_imagetools.transports.interface import RawManifest
@@ -62,11 +62,21 @@ class StoreSink(StoreEnd):
     def __init__(self, reference: Reference, root: Path | None) -> None:
         super().__init__(reference, root)
         self.named: Descriptor | None = None
+        self.begun: set[Digest] = set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, LayoutError):  # no room, most likely: beginnings are not worth what they take
+            for digest in self.begun:
+                self.store.partial.forget(digest)
+        super().__exit__(kind, error, trace)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return self.store.blobs.has(descriptor)
 
     def put_blob(self, descriptor: Descriptor, stream: VerifyingReader) -> None:
+        self.begun.add(descriptor.digest)
         self.store.partial.write(descriptor, stream)
 
     def put_manifest(self, manifest: RawManifest, *, tag: bool) -> None:
