@@ -74,9 +74,15 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "tare-image"
+        message = error.format_message()
+        fail(message[:1].lower() + message[1:], f"{command} --help says what can be given", error.exit_code)
+    except click.ClickException as error:
+        fail(error.format_message(), None, error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         fail("interrupted", None, INTERRUPTED)
     except BrokenPipeError:

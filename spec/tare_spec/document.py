@@ -15,7 +15,6 @@ from tare_spec.digest import Digest
 from tare_spec.errors import BadDigest, BadDocument, shorten
 
 MAX_INT = 2**63 - 1
-MAX_DEPTH = 100
 
 
 def parse_json(raw: bytes, what: str) -> object:
@@ -23,8 +22,6 @@ def parse_json(raw: bytes, what: str) -> object:
 
     Raises: BadDocument for anything that is not one well-formed, unambiguous JSON value.
     """
-    if depth_of(raw) > MAX_DEPTH:
-        raise BadDocument(what, "", f"nested deeper than {MAX_DEPTH} levels")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -47,32 +44,10 @@ def parse_json(raw: bytes, what: str) -> object:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
     except BadDocument:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise BadDocument(what, "", "nested deeper than any document of its kind") from error
+    except ValueError as error:
         raise BadDocument(what, "", f"not JSON: {error}") from error
-
-
-def depth_of(raw: bytes) -> int:
-    """An upper bound of the nesting, counted without recursion: brackets in strings count too."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
-    in_string = escaped = False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in (0x5D, 0x7D):
-            depth -= 1
-    return deepest
 
 
 class Fields:

@@ -99,6 +99,10 @@ def test_a_platform_is_chosen_and_all_are_copied(here: Surroundings, tmp_path: P
         (("inspect", "box"), 3, "tare-image pull box"),
         (("rm", "box"), 3, "no image of that name"),
         (("tags", "dir:x"), 2, "has no name"),
+        (("tags",), 2, "missing argument"),
+        (("pull", "--nonsense", "x"), 2, "no such option"),
+        (("nonsense",), 2, "no such command"),
+        (("pull", "--creds", "nobody", "127.0.0.1:1/x"), 4, "USER:PASSWORD"),
         (("logout", "ghcr.io"), 3, "no credentials are kept"),
         (("copy", "docker-archive:nothing.tar", "dir:x"), 3, "no such file"),
     ],
@@ -112,6 +116,15 @@ def test_a_failure_is_one_message_with_a_hint(
     assert done.code == code
     assert done.stdout == ""
     assert here.stray_files() == []
+
+
+@pytest.mark.parametrize("option", ["--tls-verify=false", "--no-tls-verify", "--src-tls-verify=false"])
+def test_skopeos_way_to_write_an_option_is_understood(
+    registry: RegistryServer, here: Surroundings, image: Image, option: str
+) -> None:
+    name = f"docker://{registry.address}/spelled:v1"
+    ok(here.run("copy", "-q", f"oci:{image.path}:v1", name))
+    ok(here.run("copy", "-q", option, name, f"oci:{here.target}/a:v1"))
 
 
 def test_what_touches_no_registry_imports_no_http(here: Surroundings, image: Image) -> None:

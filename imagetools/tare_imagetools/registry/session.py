@@ -33,6 +33,7 @@ from tare_imagetools.registry.retry import STATUSES, RetryPolicy
 HUB_ADDRESS = "registry-1.docker.io"
 TIMEOUT_S = (15.0, 60.0)  # to connect; without a byte
 MAX_REDIRECTS = 5
+SILENCE = 2  # further failures that a timeout counts for: who waits minutes should not wait hours
 MAX_CHALLENGES = 2  # the first is the normal one, the second is for a token that has ended
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 POOL = 16
@@ -148,6 +149,8 @@ class Session:
             try:
                 answer = self.exchange(method, path, scope, tried, headers or {}, body)
             except RegistryError as error:
+                if isinstance(error.__cause__, requests.Timeout):
+                    failures += SILENCE
                 wait = self.retry.wait_s(failures)
                 if not error.temporary or not can_resend(body) or wait is None:
                     raise

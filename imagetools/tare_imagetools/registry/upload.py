@@ -177,6 +177,8 @@ def next_location(answer: Answer, tried: str) -> str:
 
 def cancel(session: Session, location: str, scope: Scope, tried: str) -> None:
     """Tell the registry that the upload will not go on; what it answers does not matter."""
+    if session.retry.cancelled.is_set():
+        return  # somebody waits for us to end; the registry forgets the upload by itself
     try:
         session.exchange("DELETE", location, scope, tried, {}, None).drain()
     except Exception:
