@@ -239,3 +239,13 @@ def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr
     assert done.returncode == 1
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["features"], ["completion", "bash"]])
+def test_what_needs_no_container_needs_no_place_for_containers(words: list[str]) -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "-i"]
+    if subprocess.run([*nobody, TARE_RUNTIME, "--root", "/x", "--version"], capture_output=True).returncode:
+        pytest.skip("another user cannot reach this checkout")
+    done = subprocess.run([*nobody, TARE_RUNTIME, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

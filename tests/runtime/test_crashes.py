@@ -23,10 +23,10 @@ MAKING = [
     pytest.param("socketpair", 1, id="before init"),
     pytest.param("vfork", 1, id="as init is started"),
     pytest.param("recvmsg", 1, id="as init enters the cgroups"),
-    pytest.param("renameat", 2, id="before the pid is known"),
+    pytest.param("renameat2", 3, id="before the pid is known"),
     pytest.param("sendmsg", 1, id="before init may go on"),
     pytest.param("recvmsg", 2, id="as init sets up"),
-    pytest.param("renameat", 3, id="before the last state"),
+    pytest.param("renameat2", 4, id="before the last state"),
 ]
 
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -108,6 +109,10 @@ int do_clone(const struct op *op)
 {
     struct clone3_args args = {.flags = op_int(op, 0) | CLONE_PARENT};
 
+    // Without privilege the runtime may write the id maps of a dumpable process only (proc(5)). The child
+    // takes the flag along, has entered nothing of anybody else's yet, and gives it up in become_root.
+    if ((args.flags & CLONE_NEWUSER) && geteuid() != 0)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     long pid = SYS(syscall(SYS_clone3, &args, sizeof args));
     if (pid < 0)
         return pid;

@@ -19,12 +19,13 @@ class Hierarchy:
     the one key "". Controllers that are mounted together map to the same directory.
     """
 
-    __slots__ = ("mounts", "own", "version")
+    __slots__ = ("devices", "mounts", "own", "version")
 
     def __init__(self, version: int, mounts: dict[str, str], own: dict[str, str]) -> None:
         self.version = version
         self.mounts = mounts
         self.own = own
+        self.devices = True  # whether device rules can be made
 
 
 class CgroupPlan:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from posix import geteuid
+
 from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover
 from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
 
@@ -19,10 +21,12 @@ def plan_cgroup(
     *,
     hierarchy: Hierarchy | None = None,
     systemd: bool = False,
+    rootless: str = "false",
     warn: Callable[[str], None] | None = None,
 ) -> CgroupPlan:
-    """Plan the cgroups of a container. Pure if `hierarchy` is given.
+    """Plan the cgroups of a container. Pure if `hierarchy` is given and `rootless` is "false".
 
+    rootless ("true", "false", "auto"): whether to leave cgroups out that we may not make.
     `warn` gets limits that have no effect any more. Raises: ConfigError for limits that cannot be applied.
     """
     if systemd:
@@ -33,6 +37,13 @@ def plan_cgroup(
     if hierarchy is None:
         hierarchy = discover()
     linux = config.get("linux", {})
+    if rootless == "true" or (rootless == "auto" and geteuid() != 0):
+        from tare_runtime.cgroup.rootless import writable_part
+
+        hierarchy = writable_part(hierarchy, linux.get("cgroupsPath", ""), id)
+        if not hierarchy.mounts:
+            _refuse_limits(linux)
+            return CgroupPlan(1, {}, [], [], [])
     if not hierarchy.mounts:
         if linux.get("resources") or linux.get("cgroupsPath"):
             raise HostError("make the container's cgroups: no cgroup file system is mounted")
@@ -49,6 +60,16 @@ def plan_cgroup(
     if result.host_ops and result.host_ops[-1][1] == PIDS_LIMIT:
         result.late = 1
     return result
+
+
+def _refuse_limits(linux: dict[str, Any]) -> None:
+    from tare_runtime.config.sections import section_of
+
+    problem = "cannot be applied: the cgroups here belong to another user"
+    limits = [name for name, value in linux.get("resources", {}).items() if value and name != "devices"]
+    pointers = [f"/linux/resources/{name}" for name in limits]
+    if pointers:
+        raise ConfigError([(pointer, problem, section_of(pointer)) for pointer in pointers])
 
 
 def ensure_unused(plan: CgroupPlan) -> None:

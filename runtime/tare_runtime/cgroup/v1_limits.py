@@ -56,7 +56,7 @@ class _Writes:
     def add(self, field: str, controller: str, file: str, text: str) -> None:
         base = self.paths.get(controller)
         if base is None:
-            problem = f"cannot be applied: no cgroup hierarchy with the {controller} controller is mounted"
+            problem = f"cannot be applied: there is no {controller} controller to use"
             self.problems.append((_AT + field, problem))
         else:
             self.ops.append(ops.host_write(_AT + field, f"{base}/{file}", text))

@@ -40,7 +40,8 @@ def plan(
         directory += "/" + part
         host.append(ops.host_mkdir(_PATH, directory))
     join = [ops.open_cgroup(_PATH, path + "/cgroup.procs")]
-    host.append(_device_filter(linux.get("resources", {}).get("devices", []), path))
+    if hierarchy.devices:
+        host.append(_device_filter(linux.get("resources", {}).get("devices", []), path))
     host += limits  # at the end, for the one that is late
     return CgroupPlan(2, {"": path}, [path], host, join), problems
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from tare_runtime.log import Log
 
 
+STATELESS = ("features", "spec")  # they work for a user who has no place for container states
+
+
 def main(argv: list[str]) -> int:
     """Run one command (`argv` without the program's name); returns the exit code."""
     options = None
     try:
         options = parse(argv)
-        _settle_root(options)
         return _dispatch(options)
     except RuntimeFailure as failure:
         open_log(options, argv).error(failure.message, failure.hint)
@@ -41,6 +43,7 @@ def _dispatch(options: Options) -> int:
         from tare_runtime.cli.cold import show_help_or_completion
 
         return show_help_or_completion(options)
+    _settle_root(options)
     module = __import__("tare_runtime.verbs." + verb, None, None, ("run",))
     return int(module.run(options))
 
@@ -60,7 +63,8 @@ def show(text: str) -> None:
 def _settle_root(options: Options) -> None:
     root = options.root
     if not root:
-        options.root = default_root()
+        if options.verb not in STATELESS:
+            options.root = default_root()
     elif root.strip("/") == "":
         raise UsageError(f"use {root} as --root: the root of the file system cannot hold container states")
 

@@ -57,6 +57,7 @@ class Settings:
         "detached",
         "pid_file",
         "root",
+        "rootless",
         "stdio",
         "systemd_cgroup",
         "warn",
@@ -71,6 +72,7 @@ class Settings:
         detached: bool = True,
         pid_file: str = "",
         stdio: "tuple[int, int, int]" = (0, 1, 2),
+        rootless: str = "auto",
         systemd_cgroup: bool = False,
         warn: "Callable[[str], None]" = lambda text: None,
     ) -> None:
@@ -80,6 +82,7 @@ class Settings:
         self.detached = detached
         self.pid_file = pid_file
         self.stdio = stdio
+        self.rootless = rootless
         self.systemd_cgroup = systemd_cgroup
         self.warn = warn
 
@@ -116,7 +119,13 @@ def create_container(request: Request, settings: Settings) -> Created:
 def make_plan(
     config: "dict[str, Any]", request: Request, settings: Settings
 ) -> "tuple[CgroupPlan, list[Op]]":
-    cgroup = plan_cgroup(config, request.id, systemd=settings.systemd_cgroup, warn=settings.warn)
+    cgroup = plan_cgroup(
+        config,
+        request.id,
+        systemd=settings.systemd_cgroup,
+        rootless=settings.rootless,
+        warn=settings.warn,
+    )
     profile = (config.get("linux") or {}).get("seccomp")
     seccomp = None
     if profile:

@@ -36,6 +36,7 @@ def settings_of(options: "Options", *, detached: bool) -> Settings:
         console_socket=options.console_socket,
         detached=detached,
         pid_file=options.pid_file,
+        rootless=options.rootless,
         systemd_cgroup=options.systemd_cgroup,
         warn=warner(options),
     )

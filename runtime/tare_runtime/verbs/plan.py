@@ -23,6 +23,7 @@ def run(options: "Options") -> int:
     settings = Settings(
         options.root,
         config_path=options.config or None,
+        rootless=options.rootless,
         systemd_cgroup=options.systemd_cgroup,
         warn=warner(options),
     )
