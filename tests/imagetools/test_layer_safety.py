@@ -265,6 +265,40 @@ def test_a_container_gets_its_own_tree(tmp_path: Path, way: str) -> None:
     assert list((tmp_path / way / "containers").iterdir()) == []
 
 
+@pytest.mark.parametrize("way", ["overlay", "vfs"])
+def test_pruning_spares_what_is_wanted_and_what_a_container_stands_on(tmp_path: Path, way: str) -> None:
+    driver = open_driver(way, tmp_path)
+    layers = tmp_path / way / "layers"
+
+    def prepare(name: bytes, parent: bytes | None = None) -> Digest:
+        blob = Tar().file(name, name).bytes()
+        chain_id = Digest.of(name)
+        driver.prepare_layer(
+            chain_id,
+            Digest.of(parent) if parent else None,
+            io.BytesIO(blob),
+            Digest.of(blob),
+            media_type=media_types.OCI_LAYER,
+        )
+        return chain_id
+
+    base, wanted, unwanted = prepare(b"base"), prepare(b"wanted", b"base"), prepare(b"unwanted", b"base")
+    (layers / ".new-left-by-a-kill").mkdir()
+    used = prepare(b"used")
+    try:
+        root = driver.mount("c", used)
+        copies = 1 if way == "vfs" else 0
+        assert driver.prune({base, wanted}) == 1 + copies
+        assert driver.exists(base)
+        assert driver.exists(wanted)
+        assert not driver.exists(unwanted)
+        assert (root / "used").read_text() == "used"
+    finally:
+        driver.unmount("c")
+    assert driver.prune(set()) == 3 - copies
+    assert list(layers.iterdir()) == []
+
+
 def test_a_mount_by_the_old_interface_hangs_nowhere_either(tmp_path: Path) -> None:
     """What older kernels need for many layers."""
     for name in ("low", "up", "work"):

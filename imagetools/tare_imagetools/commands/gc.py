@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tare_imagetools.commands.options import store_option
+from tare_imagetools.drivers.interface import NAMES, open_driver
 from tare_imagetools.progress import human
 from tare_imagetools.store.store import Store
 
@@ -16,8 +17,12 @@ from tare_imagetools.store.store import Store
 def command(store: Path | None) -> None:
     """Remove the blobs that no name leads to, and beginnings of downloads older than a week.
 
-    Waits until no other process has the store open.
+    And the unpacked layers that neither an image nor a container needs. Waits until no other process has the
+    store open.
     """
     with Store(store) as opened:
         freed = opened.gc()
-    print(f"removed {freed.blobs} blobs, {human(freed.size)}")
+        drivers = [name for name in NAMES if (opened.root / name).is_dir()]
+        chains = opened.graph().chains()
+        layers = sum(open_driver(name, opened.root).prune(chains) for name in drivers)
+    print(f"removed {freed.blobs} blobs, {human(freed.size)}, and {layers} unpacked layers")

@@ -6,6 +6,7 @@ prepare and in which order; which layers an image has, and when one may go, is t
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +35,11 @@ class Driver(Protocol):
         """Take the container's tree away, with what was written to it. Nothing there is no error."""
         ...
 
-    def remove(self, chain_id: Digest) -> None:
-        """Remove a layer's tree. No layer and no container may stand on it."""
+    def prune(self, wanted: AbstractSet[Digest]) -> int:
+        """Remove the trees of all layers but those wanted and those that a container stands on; how many.
+
+        wanted: with each layer all below it. Waits until nobody makes a layer or a mount.
+        """
         ...
 
 

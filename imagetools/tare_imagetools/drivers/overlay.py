@@ -3,6 +3,7 @@
     ROOT/layers/HEX/diff         what the layer changes, in the kernel's own form (whiteouts are devices 0:0)
     ROOT/layers/HEX/parent       the chain id of the layer below; missing for the lowest
     ROOT/containers/ID/{diff,work,merged}
+    ROOT/containers/ID/top       the chain id that it stands on
 
 A layer that is not the lowest is applied *through* an overlay mount of its parents. So there is one
 implementation of the layer rules, that of a plain directory, and the kernel writes the whiteouts, keeps the
@@ -13,11 +14,13 @@ hangs in no mount table: a killed process leaves none.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
 import threading
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,7 +29,7 @@ from tare_spec.digest import Digest
 from tare_imagetools._layer import ffi, lib
 from tare_imagetools.errors import StoreError
 from tare_imagetools.layer.apply import AppliedLayer, Reader, apply_layer
-from tare_imagetools.layer.staging import remove_tree, staging
+from tare_imagetools.layer.staging import STAGE_PREFIX, remove_tree, staging
 
 OPTIONS = {"index": "off", "metacopy": "off", "redirect_dir": "off"}
 OPTIONS_BYTES_MAX = 4095
@@ -48,10 +51,8 @@ class OverlayDriver:
     def prepare_layer(
         self, chain_id: Digest, parent: Digest | None, stream: Reader, diff_id: Digest, *, media_type: str
     ) -> AppliedLayer:
-        lower = self._chain(parent) if parent else []
-        layers = self.root / "layers"
-        layers.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with staging(layers) as stage:
+        with used(self.root) as layers, staging(layers) as stage:
+            lower = self._chain(parent) if parent else []
             diff = stage / "diff"
             make_upper(diff, lower)
             with opened(diff, lower, stage) as root_fd:
@@ -66,15 +67,20 @@ class OverlayDriver:
         return applied
 
     def mount(self, container_id: str, top: Digest) -> Path:
-        lower = self._chain(top)
         containers = self.root / "containers"
         containers.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = containers / container_id
+        with used(self.root):
+            return self._mount(home, top)
+
+    def _mount(self, home: Path, top: Digest) -> Path:
+        lower = self._chain(top)
         try:
             home.mkdir(mode=0o700)
         except FileExistsError:
-            raise StoreError(f"mount rootfs of container {container_id}", "it has one already") from None
+            raise StoreError(f"mount rootfs of container {home.name}", "it has one already") from None
         try:
+            (home / "top").write_text(str(top))
             make_upper(home / "diff", lower)
             for name in ("work", "merged"):
                 (home / name).mkdir(mode=0o700)
@@ -93,8 +99,12 @@ class OverlayDriver:
             fail_if(lib.overlay_unmount(os.fsencode(merged)), f"unmount {merged}")
         remove_tree(home)
 
-    def remove(self, chain_id: Digest) -> None:
-        remove_tree(self._layer(chain_id))
+    def prune(self, wanted: AbstractSet[Digest]) -> int:
+        with used(self.root, fcntl.LOCK_EX) as layers:
+            kept = {self._layer(chain_id).name for chain_id in wanted}
+            for top in self.root.glob("containers/*/top"):
+                kept.update(path.parent.name for path in self._chain(Digest.parse(top.read_text())))
+            return remove_others(layers, kept)
 
     def _layer(self, chain_id: Digest) -> Path:
         return self.root / "layers" / chain_id.hex
@@ -111,6 +121,30 @@ class OverlayDriver:
             parent = layer / "parent"
             chain_id = Digest.parse(parent.read_text()) if parent.exists() else None
         return found
+
+
+@contextmanager
+def used(root: Path, how: int = fcntl.LOCK_SH) -> Iterator[Path]:
+    """The directory of the layers, made if need be; nobody prunes it meanwhile."""
+    layers = root / "layers"
+    layers.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, how)
+        yield layers
+    finally:
+        os.close(lock)
+
+
+def remove_others(layers: Path, kept: AbstractSet[str]) -> int:
+    """Renamed before they are taken apart: half a layer must not look like one."""
+    unwanted = [path for path in layers.iterdir() if path.name not in kept]
+    for path in unwanted:
+        dying = path.with_name(f"{STAGE_PREFIX}{path.name}")
+        remove_tree(dying)
+        path.rename(dying)
+        remove_tree(dying)
+    return sum(not path.name.startswith(STAGE_PREFIX) for path in unwanted)
 
 
 def publish(stage: Path, target: Path) -> None:

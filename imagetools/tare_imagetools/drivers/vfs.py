@@ -6,13 +6,15 @@ ROOT/containers/ID/rootfs
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from tare_spec.digest import Digest
 
-from tare_imagetools.drivers.overlay import publish
+from tare_imagetools.drivers.overlay import publish, remove_others, used
 from tare_imagetools.errors import StoreError
 from tare_imagetools.layer.apply import AppliedLayer, Reader, apply_layer
 from tare_imagetools.layer.staging import remove_tree, staging
@@ -28,9 +30,7 @@ class VfsDriver:
     def prepare_layer(
         self, chain_id: Digest, parent: Digest | None, stream: Reader, diff_id: Digest, *, media_type: str
     ) -> AppliedLayer:
-        layers = self.root / "layers"
-        layers.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with staging(layers) as stage:
+        with used(self.root) as layers, staging(layers) as stage:
             tree = stage / "tree"
             if parent:
                 self._copy(parent, tree)
@@ -52,7 +52,7 @@ class VfsDriver:
         home = containers / container_id
         if home.exists():
             raise StoreError(f"copy rootfs of container {container_id}", "it has one already")
-        with staging(containers) as stage:
+        with used(self.root), staging(containers) as stage:
             self._copy(top, stage / "rootfs")
             stage.rename(home)
         return home / "rootfs"
@@ -62,8 +62,9 @@ class VfsDriver:
         if home.is_dir():
             remove_tree(home)
 
-    def remove(self, chain_id: Digest) -> None:
-        remove_tree(self._layer(chain_id))
+    def prune(self, wanted: AbstractSet[Digest]) -> int:
+        with used(self.root, fcntl.LOCK_EX) as layers:
+            return remove_others(layers, {self._layer(chain_id).name for chain_id in wanted})
 
     def _layer(self, chain_id: Digest) -> Path:
         return self.root / "layers" / chain_id.hex
