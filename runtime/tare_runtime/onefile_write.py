@@ -18,6 +18,7 @@ PATH = f"{_PACKAGE}/__pycache__/tare-runtime.{sys.implementation.cache_tag}.pyc"
 EXTENSIONS = ("_cffi_backend", "_json", "tare_runtime._core")
 # Folders of the package that hold hot modules; of each, all but the cold ones are taken.
 FOLDERS = ("", "cgroup", "cli", "config", "host", "life", "plan", "seccomp", "state", "verbs")
+VERBS = ("create", "run", "start", "state", "exec", "kill", "delete")
 COLD = frozenset(
     "tare_runtime." + name
     for name in (
@@ -31,6 +32,10 @@ COLD = frozenset(
 _MAIN = """
 sys.path.insert(0, __file__.rpartition("/tare_runtime/")[0])
 finder = serve({} if "--debug" in sys.argv else dict(TABLE), __file__)
+for verb in sys.argv:
+    if verb in BATCHES and finder.table:
+        finder.load_batch(*BATCHES[verb])
+        break
 from tare_runtime.cli.start import start
 from posix import _exit
 _exit(start(sys.argv[1:], finder))
@@ -42,9 +47,9 @@ def write() -> None:
     if sys.flags.dont_write_bytecode:
         return
     try:
-        table, codes = _table()
+        table, batches, codes = _table()
         with open(f"{_PACKAGE}/onefile.py", encoding="utf-8") as source:
-            text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\n{_MAIN}"
+            text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\nBATCHES = {batches!r}\n{_MAIN}"
         code = compile(text, PATH, "exec", dont_inherit=True, optimize=2)
         # PEP 552: magic, flags, and what an importer would check; a script's are not looked at. What stands
         # behind the script's code is read by it alone.
@@ -53,42 +58,85 @@ def write() -> None:
         pass
 
 
-def _table() -> "tuple[dict[str, Entry], bytes]":
-    found: list[tuple[str, tuple[str, int, int, str], bytes]] = []
-    for name in [*EXTENSIONS, *_own_modules()]:
-        spec = find_spec(name)
-        if spec is not None and spec.has_location and spec.origin:
-            info = posix.stat(spec.origin)
-            folder = (spec.submodule_search_locations or [""])[0]
-            source = (spec.origin, info.st_mtime_ns, info.st_size, folder)
-            found.append((name, source, _code(name, spec.origin)))
-    left = sum(len(code) for _name, _source, code in found)
-    table: dict[str, Entry] = {}
-    for name, source, code in found:
-        table[name] = (*source, left, len(code))
-        left -= len(code)
-    return table, b"".join(code for _name, _source, code in found)
+def _table() -> "tuple[dict[str, Entry], dict[str, tuple[int, int]], bytes]":
+    """The table, the places of the batches by verb, and what stands at the file's end."""
+    found: list[tuple[str, tuple[str, int, int, str], CodeType | None]] = []
+    for name, path in [*_extensions(), *_own_modules()]:
+        info = posix.stat(path)
+        folder = path.rpartition("/")[0] if path.endswith("/__init__.py") else ""
+        found.append((name, (path, info.st_mtime_ns, info.st_size, folder), _code(name, path)))
+    codes = {name: code for name, _source, code in found}
+    pieces = [dumps(code) if code else b"" for code in codes.values()]
+    pieces += [dumps(_batch(verb, codes)) for verb in VERBS]
+    places: list[tuple[int, int]] = []
+    left = sum(map(len, pieces))
+    for piece in pieces:
+        places.append((left, len(piece)))
+        left -= len(piece)
+    table = {name: (*source, *place) for (name, source, _), place in zip(found, places, strict=False)}
+    return table, dict(zip(VERBS, places[len(found) :], strict=True)), b"".join(pieces)
 
 
-def _own_modules() -> "list[str]":
-    names = ["tare_runtime" + ("." + folder if folder else "") for folder in FOLDERS]
+def _batch(verb: str, codes: "dict[str, CodeType | None]") -> "tuple[tuple[str, CodeType | None], ...]":
+    """What a verb imports at the top of its modules, each behind those that it needs."""
+    order: dict[str, CodeType | None] = {}
+
+    def add(name: str) -> None:
+        if name not in codes or name in order:
+            return
+        code = codes[name]
+        parent = name.rpartition(".")[0]
+        if parent:
+            add(parent)
+        for needed in _IMPORTS.get(name, ()):
+            add(needed)
+        order[name] = code
+
+    for name in ("cli.start", "cli.main", f"verbs.{verb}"):
+        add(f"tare_runtime.{name}")
+    return tuple(order.items())
+
+
+# module → the modules that it imports when it is imported itself; filled in by `_code`
+_IMPORTS: "dict[str, list[str]]" = {"tare_runtime._core": ["_cffi_backend"]}
+
+
+def _extensions() -> "list[tuple[str, str]]":
+    """Those that are files: an interpreter may have some built in."""
+    specs = [(name, find_spec(name)) for name in EXTENSIONS]
+    return [(name, spec.origin) for name, spec in specs if spec and spec.has_location and spec.origin]
+
+
+def _own_modules() -> "list[tuple[str, str]]":
+    modules = []
     for folder in FOLDERS:
-        prefix = "tare_runtime." + (folder + "." if folder else "")
-        for file in posix.listdir(f"{_PACKAGE}/{folder}"):
-            name = prefix + file.removesuffix(".py")
+        package = "tare_runtime" + ("." + folder if folder else "")
+        inside = _PACKAGE + ("/" + folder if folder else "")
+        modules.append((package, f"{inside}/__init__.py"))
+        for file in sorted(posix.listdir(inside)):
+            name = f"{package}.{file.removesuffix('.py')}"
             if file.endswith(".py") and file != "__init__.py" and name not in COLD:
-                names.append(name)
-    return names
+                modules.append((name, f"{inside}/{file}"))
+    return modules
 
 
-def _code(name: str, path: str) -> bytes:
+def _code(name: str, path: str) -> "CodeType | None":
     """Without docstrings, annotations and line numbers, half of the code: nothing that runs reads them."""
     if name in EXTENSIONS:
-        return b""
+        return None
     with open(path, "rb") as source:
         tree = _Bare().visit(ast.parse(source.read(), path))
     code = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=2)
-    return dumps(_without_lines(code))
+    _IMPORTS[name] = [needed for node in tree.body for needed in _imported(node)]
+    return _without_lines(code)
+
+
+def _imported(node: ast.stmt) -> "list[str]":
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
 
 
 def _without_lines(code: "CodeType") -> "CodeType":
