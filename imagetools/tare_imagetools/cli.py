@@ -17,6 +17,7 @@ from tare_imagetools.errors import ImageToolError, UsageError, VerifyError
 
 COMMANDS = {
     "artifact": "push and pull plain files as artifacts",
+    "check": "read all of the store and compare it with its digests",
     "config": "print the configuration of an image",
     "copy": "copy an image from anywhere to anywhere",
     "gc": "remove blobs of the store that no name leads to",
