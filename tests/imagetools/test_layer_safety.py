@@ -151,6 +151,16 @@ def test_a_tree_deeper_than_any_path_is_an_error(place: Path) -> None:
         apply(place / "root", layer)
 
 
+def test_saying_the_same_whiteout_many_times_costs_little(place: Path) -> None:
+    layer = Tar()
+    for number in range(1500):
+        layer.dir(f"a/d{number}")
+    for _ in range(20_000):
+        layer.opaque("a").whiteout("a")
+    apply(place / "root", layer)
+    assert len(os.listdir(place / "root/a")) == 1500
+
+
 def test_many_directories_need_few_descriptors(place: Path) -> None:
     layer = Tar()
     for number in range(3000):

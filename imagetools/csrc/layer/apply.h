@@ -9,7 +9,7 @@
 
 enum {
     PATH_BYTES_MAX = 4096,
-    WALK_BYTES_MAX = 1 << 16, /* a path while symbolic links in it are being replaced */
+    WALK_BYTES_MAX = 1 << 14, /* a path while symbolic links in it are being replaced */
     WALK_LINKS_MAX = 255,
 };
 

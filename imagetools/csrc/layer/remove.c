@@ -209,8 +209,13 @@ int remove_lower(struct layer *l, struct node *dir)
 {
     int rc = 0;
 
+    /* Once is enough: an archive that says it a million times costs no more. */
+    for (struct node *n = dir; n; n = n->parent)
+        if (n->flags & NODE_CLEARED)
+            return 0;
     for (struct node *n = dir; n && rc == 0; n = tree_next(dir, n))
         if (n->dir && (n == dir || n->flags & NODE_ADDED))
             rc = remove_lower_here(l, n);
+    dir->flags |= NODE_CLEARED;
     return rc;
 }

@@ -22,6 +22,7 @@ enum {
     NODE_TIMES = 4,      /* a directory whose times are set when the layer is complete */
     NODE_SETGID = 8,     /* a directory that hands its group on */
     NODE_LOOKED = 16,    /* a directory whose times and mode have been read */
+    NODE_CLEARED = 64,   /* a directory without anything of lower layers in it, at any depth */
     NODE_LATE_MODE = 32, /* a directory that we keep open to us until the layer is complete */
 };
 
