@@ -36,7 +36,7 @@ def parse(argv: list[str]) -> Options:
     Raises: UsageError for unknown options and commands, bad values and wrong numbers of arguments.
     """
     options = Options()
-    rest = _read_options(argv, GLOBAL_OPTIONS, options, "tare-runtime", mixed=False)
+    rest = _read_options(argv, GLOBAL_OPTIONS, options, "", mixed=False)
     if not rest:
         return options
     verb = rest[0]
@@ -49,20 +49,19 @@ def parse(argv: list[str]) -> Options:
         raise UsageError(f"unknown command {verb!r}", "see: tare-runtime --help")
     options.verb = verb
     _, words, least, most, table, mixed = command
-    name = f"tare-runtime {verb}"
-    options.args = _read_options(rest[1:], table, options, name, mixed=mixed)
+    options.args = _read_options(rest[1:], table, options, verb, mixed=mixed)
     given = len(options.args)
     if not options.help and (given < least or given > most >= 0):
         want = str(least) if least == most else f"at least {least}" if given < least else f"at most {most}"
         raise UsageError(
-            f"{name}: {want} argument{'' if want == '1' else 's'} wanted ({words or 'none'}), {given} given",
-            f"see: {name} --help",
+            f"{verb}: {want} argument{'' if want == '1' else 's'} wanted ({words or 'none'}), {given} given",
+            _see(verb),
         )
     return options
 
 
 def _read_options(
-    argv: list[str], table: tuple[Option, ...], options: Options, name: str, *, mixed: bool
+    argv: list[str], table: tuple[Option, ...], options: Options, verb: str, *, mixed: bool
 ) -> list[str]:
     """Set the table's options on `options`; returns what is left over, the arguments."""
     known: dict[str, Option] = {}
@@ -90,26 +89,34 @@ def _read_options(
             if key in ("help", "h"):
                 options.help = True
                 continue
-            raise UsageError(f"{name}: unknown option {word.partition('=')[0]}", f"see: {name} --help")
+            raise UsageError(f"{_of(verb)}unknown option {word.partition('=')[0]}", _see(verb))
         if found[2] == "flag":
-            _set_flag(options, found, value if equals else "true", name)
+            _set_flag(options, found, value if equals else "true", verb)
             continue
         if not equals:
             if at == count:
-                raise UsageError(f"{name}: option {word} needs a value ({found[4]})", f"see: {name} --help")
+                raise UsageError(f"{_of(verb)}option {word} needs a value ({found[4]})", _see(verb))
             value = argv[at]
             at += 1
-        _set_value(options, found, value, name)
+        _set_value(options, found, value, verb)
     return left
 
 
-def _set_flag(options: Options, option: Option, value: str, name: str) -> None:
+def _of(verb: str) -> str:
+    return f"{verb}: " if verb else ""
+
+
+def _see(verb: str) -> str:
+    return f"see: tare-runtime {verb} --help" if verb else "see: tare-runtime --help"
+
+
+def _set_flag(options: Options, option: Option, value: str, verb: str) -> None:
     if value not in ("true", "false"):
-        raise UsageError(f"{name}: option --{option[0]}: {value!r} is neither true nor false")
+        raise UsageError(f"{_of(verb)}option --{option[0]}: {value!r} is neither true nor false")
     setattr(options, option[0].replace("-", "_"), value == "true")
 
 
-def _set_value(options: Options, option: Option, value: str, name: str) -> None:
+def _set_value(options: Options, option: Option, value: str, verb: str) -> None:
     attribute, kind = option[0].replace("-", "_"), option[2]
     if kind == "list":
         getattr(options, attribute).append(value)
@@ -117,8 +124,8 @@ def _set_value(options: Options, option: Option, value: str, name: str) -> None:
     result: object = value
     if kind == "count":
         if not (value.isascii() and value.isdigit() and len(value) < 7):
-            raise UsageError(f"{name}: option --{option[0]}: {value!r} is not a number from 0 up")
+            raise UsageError(f"{_of(verb)}option --{option[0]}: {value!r} is not a number from 0 up")
         result = int(value)
     elif kind != "text" and value not in kind:
-        raise UsageError(f"{name}: option --{option[0]}: {value!r} is none of {', '.join(kind)}")
+        raise UsageError(f"{_of(verb)}option --{option[0]}: {value!r} is none of {', '.join(kind)}")
     setattr(options, attribute, result)

@@ -236,7 +236,7 @@ def process_start(pid: int) -> int:
 def oci_state(state: State, status: str) -> dict[str, Any]:
     """The state document of the runtime-spec, with the fields that the other runtimes add to it."""
     document: dict[str, Any] = {
-        "ociVersion": state.get("ociVersion", OCI_VERSION),
+        "ociVersion": OCI_VERSION,  # of this document: the config may be of another one
         "id": state["id"],
         "pid": 0 if status == "stopped" else state.get("pid", 0),
         "status": status,
