@@ -163,8 +163,13 @@ class Lab:
         return Outcome(verb, code, said.read_text(errors="replace"), self.stderr_text(start))
 
     def hook(self, *words: str) -> Hook:
-        """A hook that is the probe with these words, for stages whose paths are the host's."""
-        return {"path": str(self.rootfs / "probe"), "args": ["probe", *words]}
+        """A hook that is the probe with these words, for stages whose paths are the host's.
+
+        It reads its standard input to the end, as a good hook does.
+        """
+        at = 1 if words and words[0].startswith("out=") else 0
+        args = ["probe", *words[:at], *([] if "echo" in words else ["echo"]), *words[at:]]
+        return {"path": str(self.rootfs / "probe"), "args": args}
 
     def host_mount(self, source: str, target: Path, kind: str, *flags: int) -> None:
         """Mount in the chamber, on a directory that is made for it; one call of mount(2) for each flag."""
@@ -174,8 +179,8 @@ class Lab:
         self._mounts = leaks.mounts()
 
     def changed_mounts(self) -> list[str]:
-        """Mounts of the chamber that came or went."""
-        return sorted(leaks.mounts() ^ self._mounts)
+        """Mounts of the chamber that came or went, a sentence each."""
+        return leaks.changes(self._mounts)
 
     def share_mounts(self) -> None:
         """Make every mount of the chamber shared, as a host under systemd has them."""

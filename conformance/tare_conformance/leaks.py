@@ -49,12 +49,21 @@ def name_of(pid: int) -> str:
         return "?"
 
 
+def changes(before: set[str]) -> list[str]:
+    """Mounts that came or went, a sentence each."""
+    now = mounts()
+    found = [f"mount on {point}" for point in sorted(now - before)]
+    for point in sorted(before - now):
+        # A mount also goes when anybody on the host removes the directory it is on: not the subject's doing.
+        if Path(point.rsplit(" (", 1)[0]).exists():
+            found.append(f"nothing on {point}, where a mount was")
+    return found
+
+
 def find(before: set[str], token: str, ids: list[str], state_root: Path) -> list[str]:
     """What is there or gone and should not be, after the containers were deleted: a sentence each."""
     found = [f"process {pid} ({name_of(pid)})" for pid in settle()]
-    now = mounts()
-    found += [f"mount on {point}" for point in sorted(now - before)]
-    found += [f"nothing on {point}, where a mount was" for point in sorted(before - now)]
+    found += changes(before)
     names = [f"{token}/{id}" for id in ids] + ids
     for path in cgroups.left_of(*names):
         found.append(f"control group {path}")

@@ -44,7 +44,7 @@ def prove(subjects: list[Subject], cases: list[Case], *, jobs: int, hide_unified
     yield from (failed[case.id] for case in cases if not good[case.id] and case.id in failed)
     left = [(case, mutant) for case in cases for mutant in case.mutants if good[case.id]]
     for choice in range(len(subjects)):
-        round_ = [(good[case.id][choice].broken(mutant), case) for case, mutant in left]
+        round_ = [(good[case.id][choice].broken(mutant), case.hurried()) for case, mutant in left]
         left = []
         for subject, case, report, _ in run_all(round_, jobs=jobs, hide_unified=hide_unified):
             mutant = subject.mutant

@@ -270,10 +270,10 @@ class HugepageLimit(TypedDict):
     limit: int
 
 
-class InterfacePriority(TypedDict, total=False):
+class InterfacePriority(TypedDict):
     """Priority of the traffic on one interface."""
 
-    name: Required[str]
+    name: str
     priority: int
 
 

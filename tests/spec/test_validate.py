@@ -35,6 +35,7 @@ GOOD: dict[str, dict[str, Any]] = {
                 "pids": {"limit": 0},
                 "hugepageLimits": [{"pageSize": "2MB", "limit": 1}],
                 "devices": [{"allow": False}],
+                "network": {"priorities": [{"name": "eth0", "priority": 1}]},
             },
             "seccomp": {
                 "defaultAction": "SCMP_ACT_ALLOW",
@@ -97,6 +98,12 @@ BAD: list[tuple[str, str, object, str]] = [
         "/linux/resources/hugepageLimits/0/pageSize",
         "2mb",
         "/linux/resources/hugepageLimits/0/pageSize",
+    ),
+    (
+        "runtime/config",
+        "/linux/resources/network/priorities/0/priority",
+        MISSING,
+        "/linux/resources/network/priorities/0",
     ),
     ("runtime/config", "/linux/seccomp/defaultAction", MISSING, "/linux/seccomp"),
     ("runtime/config", "/linux/seccomp/syscalls/0/names", [], "/linux/seccomp/syscalls/0/names"),

@@ -16,7 +16,7 @@ def create_does_not_run_the_program(lab: Lab) -> None:
     true("the program is silent before start", box.is_silent())
 
 
-@case("runtime.md, Start", idle("start"), deadline_s=4.0)
+@case("runtime.md, Start", idle("start"))
 def start_runs_the_program(lab: Lab) -> None:
     """start runs the program of config.json, with the container as it was created."""
     box = lab.create("pids", "exit=7")
@@ -105,7 +105,7 @@ def kill_sends_the_signal_by_number(lab: Lab) -> None:
     equal("signal that ended the program", box.wait() - 100, 12)
 
 
-@case("runtime.md, Kill", idle("kill"), exits("kill", 1), deadline_s=4.0)
+@case("runtime.md, Kill", idle("kill"), exits("kill", 1))
 def kill_reaches_a_created_container(lab: Lab) -> None:
     """kill works on a container that was created and never started."""
     box = lab.create("hold")

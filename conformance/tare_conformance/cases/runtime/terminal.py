@@ -23,7 +23,7 @@ def facts_from_terminal(lab: Lab, *words: str) -> Facts:
     return facts
 
 
-@case("config.md, Process: terminal", put("/process/terminal", False), deadline_s=4.0)
+@case("config.md, Process: terminal", put("/process/terminal", False))
 def a_terminal_is_on_all_three_descriptors(lab: Lab) -> None:
     """terminal true: the program's standard descriptors are a terminal, which it controls."""
     facts = facts_from_terminal(lab, "tty", "pids", "stat=/dev/console")
@@ -41,7 +41,7 @@ def the_terminal_has_the_size_asked_for(lab: Lab) -> None:
     equal("height and width", [tty.get("height"), tty.get("width")], [41, 123])
 
 
-@case("config.md, Process: terminal", put("/process/terminal", True), deadline_s=4.0)
+@case("config.md, Process: terminal", put("/process/terminal", True))
 def there_is_no_terminal_unasked(lab: Lab) -> None:
     """terminal false: the program has the caller's descriptors, and /dev/console does not exist."""
     facts = lab.observe("tty", "stat=/dev/console")
