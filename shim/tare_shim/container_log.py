@@ -52,6 +52,8 @@ def pump(sources: dict[int, str], take: Callable[[str, bytes], None], ended: int
 
     `ended` is the pidfd of the process whose end is the end of it all: a grandchild in the host's pid
     namespace could keep a pipe open for ever. What was written before that is still handed on.
+    The descriptors of `sources` become ours and are closed, at once where `take` raises BrokenPipeError: the
+    writer is to learn, by SIGPIPE, that nobody reads.
     """
     with selectors.DefaultSelector() as selector:
         for fd in sources:
@@ -60,17 +62,22 @@ def pump(sources: dict[int, str], take: Callable[[str, bytes], None], ended: int
         selector.register(ended, selectors.EVENT_READ)
         open_fds = set(sources)
         over = False
-        while open_fds and not over:
-            ready = {key.fd for key, _ in selector.select()}
-            over = ended in ready
-            for fd in sorted(open_fds if over else ready & open_fds):
-                if not _move(fd, sources[fd], take):
-                    selector.unregister(fd)
-                    open_fds.discard(fd)
+        try:
+            while open_fds and not over:
+                ready = {key.fd for key, _ in selector.select()}
+                over = ended in ready
+                for fd in sorted(open_fds if over else ready & open_fds):
+                    if not _move(fd, sources[fd], take):
+                        selector.unregister(fd)
+                        open_fds.discard(fd)
+                        os.close(fd)
+        finally:
+            for fd in open_fds:
+                os.close(fd)
 
 
 def _move(fd: int, stream: str, take: Callable[[str, bytes], None]) -> bool:
-    """Hand on what is there now; False at the end of the stream."""
+    """Hand on what is there now; False at the end of the stream, or of its reader."""
     while True:
         try:
             data = os.read(fd, CHUNK_BYTES)
@@ -80,7 +87,10 @@ def _move(fd: int, stream: str, take: Callable[[str, bytes], None]) -> bool:
             return False
         if not data:
             return False
-        take(stream, data)
+        try:
+            take(stream, data)
+        except BrokenPipeError:
+            return False
 
 
 def replay(path: Path, *, follow: Callable[[], bool] | None = None) -> Iterator[tuple[str, str, bytes]]:

@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
         raise OSError(ctypes.get_errno(), "become a subreaper")
     with ExitStack() as stack:
         try:
-            sources, pid = create(record, runtime, facts.id, tty=facts.tty, stack=stack)
+            sources, pid = create(record, runtime, facts.id, tty=facts.tty)
             runtime.call(["start", facts.id])
         except RuntimeRefused as error:
             runtime.discard(facts.id)
@@ -92,21 +92,16 @@ def main(arguments: list[str]) -> None:
     finish(record, runtime, store, code if code >= 0 else 128 - code)
 
 
-def create(
-    record: Record, runtime: Runtime, container_id: str, *, tty: bool, stack: ExitStack
-) -> tuple[dict[int, str], int]:
+def create(record: Record, runtime: Runtime, container_id: str, *, tty: bool) -> tuple[dict[int, str], int]:
     """Create the container; descriptors of its output by stream, and its pid."""
     pid_file = record.path / "pid"
     arguments = ["create", "--bundle", str(record.bundle), "--pid-file", str(pid_file)]
     if tty:
         master = create_with_console(runtime, arguments, container_id)
-        stack.callback(os.close, master)
         sources = {master: "stdout"}
     else:
         out, out_end = os.pipe()
         err, err_end = os.pipe()
-        for fd in (out, err):
-            stack.callback(os.close, fd)
         try:
             stdio = {"stdin": subprocess.DEVNULL, "stdout": out_end, "stderr": err_end}
             runtime.call([*arguments, container_id], stdio=stdio)

@@ -104,19 +104,14 @@ def run_attached(record: Record, runtime: Runtime, container_id: str, options: R
 
 
 class Tee:
-    """Output to our own standard streams and to the log; a reader that went away stops only the first."""
+    """Output to the log and to our own standard streams."""
 
     def __init__(self, log: LogWriter) -> None:
         self.log = log
-        self.deaf: set[str] = set()
 
     def move(self, out: int, err: int, ended: int) -> None:
         pump({out: "stdout", err: "stderr"}, self.take, ended)
 
     def take(self, stream: str, data: bytes) -> None:
         self.log.write(stream, data)
-        if stream not in self.deaf:
-            try:
-                write_all(STANDARD[stream], data)
-            except BrokenPipeError:
-                self.deaf.add(stream)
+        write_all(STANDARD[stream], data)

@@ -75,7 +75,8 @@ class Runtime:
     ) -> int:
         """`run` or `exec` in the foreground: its exit status, signals handed on meanwhile.
 
-        `capture` is called with descriptors of standard output, standard error and the process, in a thread.
+        `capture` is called in a thread with descriptors of standard output and error, which become its
+        own, and of the process.
         Raises: RuntimeRefused where the runtime failed and not the container's process.
         """
         with tempfile.TemporaryDirectory(prefix="tare-") as folder:
@@ -83,7 +84,7 @@ class Runtime:
             command = [*self.command, "--log", str(log), "--log-format", "json", *arguments]
             status = wait_forwarding(command, stdin, capture)
             if status and (said := logged_error(log)):
-                raise RuntimeRefused(said, shown=capture is None)
+                raise RuntimeRefused(said, shown=True)
         return status
 
 
@@ -102,21 +103,23 @@ def wait_forwarding(command: list[str], stdin: int | None, capture: Capture | No
     """
     import threading
 
-    pipe = subprocess.PIPE if capture else None
+    out, out_end = os.pipe() if capture else (-1, None)
+    err, err_end = os.pipe() if capture else (-1, None)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*FORWARDED, signal.SIGCHLD})
     try:
         child = subprocess.Popen(
             command,
             stdin=stdin,
-            stdout=pipe,
-            stderr=pipe,
+            stdout=out_end,
+            stderr=err_end,
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
         )
         pump_thread = None
-        if capture and child.stdout and child.stderr:
+        if capture and out_end is not None and err_end is not None:
+            os.close(out_end)
+            os.close(err_end)
             ended = os.pidfd_open(child.pid)
-            streams = (child.stdout.fileno(), child.stderr.fileno(), ended)
-            pump_thread = threading.Thread(target=capture, args=streams)
+            pump_thread = threading.Thread(target=capture, args=(out, err, ended))
             pump_thread.start()
         while child.poll() is None:
             info = signal.sigwaitinfo({*FORWARDED, signal.SIGCHLD})
@@ -125,9 +128,6 @@ def wait_forwarding(command: list[str], stdin: int | None, capture: Capture | No
         if pump_thread:
             pump_thread.join()
             os.close(ended)
-        for file in (child.stdout, child.stderr):
-            if file:
-                file.close()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode

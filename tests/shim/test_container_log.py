@@ -58,7 +58,8 @@ def test_a_process_that_ends_ends_the_pump_although_a_child_keeps_the_pipe(tmp_p
     taken: list[tuple[str, bytes]] = []
     ended = os.pidfd_open(child.pid)
     try:
-        sources = {child.stdout.fileno(): "stdout", child.stderr.fileno(): "stderr"}
+        # They become the pump's own.
+        sources = {os.dup(child.stdout.fileno()): "stdout", os.dup(child.stderr.fileno()): "stderr"}
         pump(sources, lambda stream, data: taken.append((stream, data)), ended)
     finally:
         os.close(ended)

@@ -131,6 +131,30 @@ def test_a_foreground_container_keeps_its_output_for_logs(tare: Tare) -> None:
     assert not tare.leftovers()
 
 
+def test_a_program_whose_reader_has_gone_ends_as_in_a_pipe(tare: Tare) -> None:
+    name = tare.name()
+    command = [str(BIN / "tare"), "run", "--name", name, tare.image, "sh", "-c", "yes; echo $? >&2"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=tare.environment,
+    ) as child:
+        assert child.stdout and child.stderr
+        assert child.stdout.readline() == b"y\n"
+        child.stdout.close()
+        assert child.stderr.read() == b"141\n", "SIGPIPE"
+    tare("rm", name)
+    assert not tare.leftovers()
+
+
+def test_a_refusal_is_printed_once(tare: Tare) -> None:
+    said = tare("run", tare.image, "/no/such/program", want=127).stderr
+    assert said.count(b"/no/such/program") == 1
+    assert not tare.leftovers()
+
+
 def test_a_detached_container_is_listed_asked_and_removed(tare: Tare) -> None:
     name = tare.name()
     container_id = tare(
