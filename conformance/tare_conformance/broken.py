@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
     for edit in mine:
         if edit["do"] == "leak":  # a descriptor that the container then inherits
             os.dup2(os.open("/", os.O_RDONLY), 3)
+            os.set_inheritable(3, True)  # dup2 onto itself leaves it as it is
             words = ["--preserve-fds=1", *words]
     code = call([*command[:at], verb, *words], verb, words, edits, mine)
     for edit in mine:

@@ -7,6 +7,7 @@ that cannot be followed.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,7 @@ def runtime(
     hide_unified: str,
 ) -> None:
     """Judge low-level runtimes by the runtime-spec."""
+    signal.signal(signal.SIGTERM, _end)  # so that chambers are taken down then too
     try:
         cases = _select(list(patterns))
         if only_list:
@@ -108,6 +110,10 @@ def runtime(
         out.write_text(text)
         click.echo("\n".join(table.sums(run)))
     sys.exit(0 if run.ok else 1)
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _select(patterns: list[str]) -> list[Case]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,22 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
     )
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_a_signal_takes_the_chambers_down(tmp_path: Path, number: signal.Signals) -> None:
+    marker, program = tmp_path / "called", tmp_path / "hangs"
+    program.write_text(f"#!/bin/sh\n[ $1 = --version ] && exit\necho $$ >{marker}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [*COMMAND, "--subject", str(program), "--filter", CWD]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as suite:
+        while not marker.exists() and suite.poll() is None:
+            time.sleep(0.01)
+        suite.send_signal(number)
+        assert suite.wait(20) != 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["called", "hangs"]
 
 
 def test_list_prints_ids_titles_clauses_and_mutants() -> None:

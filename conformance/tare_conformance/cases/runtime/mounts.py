@@ -18,6 +18,8 @@ TMPFS_MAGIC = 0x01021994
 
 def line_of(facts: Facts, destination: str) -> list[str]:
     """The last line of the mount table for a mount point, as fields."""
+    if not isinstance(facts[TABLE], list):
+        raise Failure("there is no mount table to read: /proc is missing")
     found: list[list[str]] = [line.split() for line in facts[TABLE] if line.split()[4] == destination]
     if not found:
         raise Failure(f"nothing is mounted on {destination}")
