@@ -182,19 +182,42 @@ def sync_directory(path: Path) -> None:
 def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a small file in one step: readers see the old one or the new one.
 
-    Writers must exclude each other.
-
+    Writers must exclude each other. A name beside it, NAME.new, exists for the time of two system calls, and
+    only where there was an old one.
     Raises: OSError.
     """
-    spare = path.with_name(f"{path.name}.new")
-    fd = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        write_all(fd, memoryview(content))
-        os.fsync(fd)
-    except BaseException:
-        spare.unlink(missing_ok=True)
-        raise
+        fd, temporary = open_temporary(directory, path.name)
+        try:
+            os.fchmod(fd, mode)
+            write_all(fd, memoryview(content))
+            os.fsync(fd)
+            if temporary is None:
+                temporary = link_unnamed(directory, fd, path.name)
+            if temporary is not None:
+                os.rename(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+                temporary = None
+        finally:
+            os.close(fd)
+            if temporary is not None:
+                os.unlink(temporary, dir_fd=directory)
+        os.fsync(directory)
     finally:
-        os.close(fd)
-    spare.replace(path)
-    sync_directory(path.parent)
+        os.close(directory)
+
+
+def link_unnamed(directory: int, fd: int, name: str) -> str | None:
+    """Name the file; where the name is taken, NAME.new, which is returned."""
+    own = f"/proc/self/fd/{fd}"
+    try:
+        os.link(own, name, dst_dir_fd=directory, follow_symlinks=True)
+        return None
+    except FileExistsError:
+        spare = f"{name}.new"
+    try:
+        os.unlink(spare, dir_fd=directory)  # of a writer that was killed
+    except FileNotFoundError:
+        pass
+    os.link(own, spare, dst_dir_fd=directory, follow_symlinks=True)
+    return spare

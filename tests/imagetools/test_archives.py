@@ -115,12 +115,23 @@ def put_blob(image: Image, content: bytes, media_type: str) -> dict[str, object]
     return found
 
 
-def test_an_archive_that_is_there_is_not_written_over(image: Image, tmp_path: Path) -> None:
-    (tmp_path / "a.tar").write_text("mine")
+@pytest.mark.parametrize(
+    "content", [b"mine", make_tar({"mine": b"1"}), make_tar({})], ids=["text", "tar", "empty"]
+)
+def test_a_file_that_is_there_is_not_written_over(image: Image, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tar").write_bytes(content)
     for transport in ("oci-archive", "docker-archive"):
-        with pytest.raises(LayoutError, match="there is a file"):
+        with pytest.raises(LayoutError, match="there is another file"):
             copy_image(f"oci:{image.path}:v1", f"{transport}:{tmp_path}/a.tar")
-    assert (tmp_path / "a.tar").read_text() == "mine"
+    assert (tmp_path / "a.tar").read_bytes() == content
+
+
+@pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])
+def test_the_same_copy_can_be_made_twice(image: Image, tmp_path: Path, transport: str) -> None:
+    for _ in range(2):
+        copy_image(f"oci:{image.path}:v1", f"{transport}:{tmp_path}/a.tar:box:v1")
+    with pytest.raises(LayoutError, match="there is another file"):
+        copy_image(f"oci:{image.path}:v1", f"{transport}:{tmp_path}/a.tar:other:v1")
 
 
 @pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tare_imagetools.blobs import BlobDirectory
+from tare_imagetools.blobs import BlobDirectory, replace_file
 from tare_imagetools.errors import LayoutError, MissingError, VerifyError
 from tare_imagetools.verify import VerifyingReader
 from tare_spec.digest import Digest
@@ -94,3 +94,22 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path) -> None:
         assert files_below(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_small_file_is_replaced_in_one_step_and_old_remains_go(tmp_path: Path) -> None:
+    path = tmp_path / "index.json"
+    replace_file(path, b"first")
+    (tmp_path / "index.json.new").write_bytes(b"left by a writer that was killed")
+    replace_file(path, b"second", mode=0o600)
+    assert path.read_bytes() == b"second"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert files_below(tmp_path) == [path]
+
+
+def test_a_small_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "index.json"
+    replace_file(path, b"first")
+    with pytest.raises(TypeError):
+        replace_file(path, "no bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"first"
+    assert files_below(tmp_path) == [path]

@@ -86,7 +86,8 @@ class DirectorySink:
 
     def __enter__(self) -> Self:
         tried = f"write {self.shown}"
-        if self.path.is_dir() and any(self.path.iterdir()) and not (self.path / "version").exists():
+        others = self.path.is_dir() and any(self.path.iterdir())
+        if others and not (self.path / "version").exists():
             raise LayoutError(tried, "the directory is not empty, and no dir: either", "choose another one")
         return self
 
