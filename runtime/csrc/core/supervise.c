@@ -12,7 +12,13 @@
 #include <sys/wait.h>
 #include <termios.h>
 
-enum { COPY_BYTES = 32768 };
+// One way between the terminal and our stdio. poll(2) promises room for a page in a pipe, and the master does
+// not block: whoever does not read or write can't keep us from signals and from the container's end.
+struct lane {
+    int from, to; // -1: ended; what comes for a `to` that ended is dropped
+    int held, sent;
+    char bytes[4096];
+};
 
 int tare_pidfd_open(int pid)
 {
@@ -86,33 +92,42 @@ void tare_restore_mode(int fd, const char *saved)
     tcsetattr(fd, TCSANOW, &mode);
 }
 
-static int write_all(int fd, const char *data, size_t size)
+static void lane_read(struct lane *lane)
 {
-    while (size) {
-        long done = CORE_RETRY(write(fd, data, size));
-        if (done == -EAGAIN) {
-            struct pollfd item = {.fd = fd, .events = POLLOUT};
-            poll(&item, 1, -1);
-            continue;
-        }
-        if (done < 0)
-            return done;
-        data += done;
-        size -= done;
-    }
-    return 0;
+    long got = CORE_RETRY(read(lane->from, lane->bytes, sizeof lane->bytes));
+
+    if (got == -EAGAIN)
+        return;
+    if (got <= 0) // -EIO: a pty whose other side is closed
+        lane->from = -1;
+    lane->held = got > 0 && lane->to >= 0 ? got : 0;
+    lane->sent = 0;
 }
 
-// Bytes moved, 0 at the end, or -errno (-EIO: a pty whose other side is closed).
-static long copy_some(int from, int to)
+static void lane_write(struct lane *lane)
 {
-    static __thread char buffer[COPY_BYTES];
-    long got = CORE_RETRY(read(from, buffer, sizeof buffer));
+    long done = CORE_RETRY(write(lane->to, lane->bytes + lane->sent, lane->held - lane->sent));
 
-    if (got <= 0)
-        return got;
-    int result = write_all(to, buffer, got);
-    return result < 0 ? result : got;
+    if (done == -EAGAIN)
+        return;
+    if (done < 0)
+        lane->to = -1;
+    lane->sent += done > 0 ? done : 0;
+    if (done < 0 || lane->sent == lane->held)
+        lane->held = 0;
+}
+
+static void lane_await(const struct lane *lane, struct pollfd *item)
+{
+    *item = lane->held ? (struct pollfd){lane->to, POLLOUT, 0} : (struct pollfd){lane->from, POLLIN, 0};
+}
+
+static void lane_move(struct lane *lane)
+{
+    if (lane->held)
+        lane_write(lane);
+    else
+        lane_read(lane);
 }
 
 // 1 when `pid` has ended (*status is its wait status).
@@ -146,34 +161,38 @@ static int take_signals(int signals, int pid, int master, int *status)
 }
 
 // What the program wrote last is still in the pty after its end. Others may hold the slave: no waiting.
-static void drain(int master)
+static void drain(struct lane *output)
 {
-    struct pollfd item = {.fd = master, .events = POLLIN};
+    struct pollfd item;
 
-    while (poll(&item, 1, 0) > 0 && item.revents & POLLIN)
-        if (copy_some(master, 1) <= 0)
+    for (;;) {
+        lane_await(output, &item);
+        if (item.fd < 0 || poll(&item, 1, output->held ? -1 : 0) <= 0)
             return;
+        lane_move(output);
+    }
 }
 
 int tare_supervise(int pid, int signals, int master)
 {
-    int status = 0, input = master >= 0 ? 0 : -1, output = master;
+    struct lane input = {.from = master >= 0 ? 0 : -1, .to = master}, output = {.from = master, .to = 1};
+    int status = 0, ended = reap_children(pid, &status);
 
-    if (reap_children(pid, &status))
-        output = output >= 0 ? (drain(output), -1) : -1;
-    else
-        for (;;) {
-            struct pollfd items[3] = {{signals, POLLIN, 0}, {output, POLLIN, 0}, {input, POLLIN, 0}};
-            if (CORE_RETRY(poll(items, 3, -1)) < 0)
-                continue;
-            if (items[1].revents && copy_some(output, 1) <= 0)
-                output = -1;
-            if (items[2].revents && copy_some(0, master) <= 0)
-                input = -1;
-            if (items[0].revents && take_signals(signals, pid, master, &status))
-                break;
-        }
-    if (output >= 0)
-        drain(output);
+    if (master >= 0)
+        fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+    while (!ended) {
+        struct pollfd items[3] = {{signals, POLLIN, 0}};
+        lane_await(&output, &items[1]);
+        lane_await(&input, &items[2]);
+        if (CORE_RETRY(poll(items, 3, -1)) < 0)
+            continue;
+        if (items[1].revents)
+            lane_move(&output);
+        if (items[2].revents)
+            lane_move(&input);
+        if (items[0].revents)
+            ended = take_signals(signals, pid, master, &status);
+    }
+    drain(&output);
     return status;
 }

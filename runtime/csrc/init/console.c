@@ -75,5 +75,7 @@ int do_console(const struct op *op)
         return result;
     snprintf(name, sizeof name, "/dev/pts/%d", number);
     result = send_message(MSG_CONSOLE, 0, 0, name, master);
+    if (!result)
+        result = await_go(); // the master has been taken, and has its size: the program sees no other
     return result < 0 ? result : take_stdio(slave);
 }

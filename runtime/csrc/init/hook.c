@@ -5,14 +5,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { MAX_STRINGS = 4096 };
 static char *hook_argv[MAX_STRINGS], *hook_env[MAX_STRINGS];
 
-// Standard error comes back through `report`, so that a failing hook can say why.
+// What it prints is kept in `report`, so that a failing hook can say why. Both are files in memory: no hook
+// can hold us up by printing more than a pipe takes, and no state is too large for one.
 static void run_child(const struct op *op, int input, int report)
 {
     dup2(input, 0);
@@ -23,10 +23,17 @@ static void run_child(const struct op *op, int input, int report)
     _exit(127);
 }
 
-// State JSON may be larger than a pipe: it goes through a file in memory.
+// Not on a standard stream's number, which run_child() overwrites.
+static int memory_file(const char *name)
+{
+    CLEANUP_FD int fd = SYS(syscall(SYS_memfd_create, name, 1U /* MFD_CLOEXEC */));
+
+    return fd < 0 ? fd : SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+}
+
 static int state_file(void)
 {
-    CLEANUP_FD int fd = SYS(syscall(SYS_memfd_create, "state", 1U /* MFD_CLOEXEC */));
+    CLEANUP_FD int fd = memory_file("state");
     size_t length = strlen(self.state);
 
     if (fd < 0)
@@ -36,25 +43,32 @@ static int state_file(void)
     return take_fd(&fd);
 }
 
-static int wait_child(const struct op *op, pid_t child, int pidfd, int timeout_ms)
+// 1 once `child` has ended, 0 if it has not in time.
+static int ends_in_time(pid_t child, int timeout_ms)
 {
+    CLEANUP_FD int pidfd = SYS(syscall(SYS_pidfd_open, child, 0));
     struct pollfd item = {.fd = pidfd, .events = POLLIN};
+
+    return pidfd < 0 ? 0 : SYS(poll(&item, 1, timeout_ms)) != 0;
+}
+
+static int wait_child(const struct op *op, pid_t child, int timeout_ms)
+{
     int status;
 
-    if (SYS(poll(&item, 1, timeout_ms)) == 0) {
+    if (timeout_ms > 0 && !ends_in_time(child, timeout_ms)) {
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
         return detail(-ETIMEDOUT, "%s: no end after %d ms", op_str(op, 0), timeout_ms);
     }
-    if (SYS(waitpid(child, &status, 0)) < 0)
-        return -ECHILD;
-    return status;
+    return SYS(waitpid(child, &status, 0)) < 0 ? -ECHILD : status;
 }
 
 static int report_failure(const struct op *op, int status, int report)
 {
     char text[512];
-    long length = SYS(recv(report, text, sizeof text - 1, MSG_DONTWAIT));
+    off_t size = lseek(report, 0, SEEK_END), from = size - (off_t)sizeof text + 1;
+    long length = SYS(pread(report, text, sizeof text - 1, from > 0 ? from : 0));
 
     text[length > 0 ? length : 0] = 0;
     if (WIFSIGNALED(status))
@@ -64,7 +78,7 @@ static int report_failure(const struct op *op, int status, int report)
 
 int do_run_hook(const struct op *op)
 {
-    int report[2], timeout_s = op_int(op, 4);
+    int64_t timeout_s = op_int(op, 4);
     int result = list_to_vector(op, 2, hook_argv, MAX_STRINGS);
 
     if (result >= 0)
@@ -74,18 +88,17 @@ int do_run_hook(const struct op *op)
     CLEANUP_FD int input = state_file();
     if (input < 0)
         return input;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, report) < 0)
-        return -errno;
+    CLEANUP_FD int report = memory_file("report");
+    if (report < 0)
+        return report;
     pid_t child = fork();
     if (!child)
-        run_child(op, input, report[1]);
-    close(report[1]);
-    CLEANUP_FD int ours = report[0];
+        run_child(op, input, report);
     if (child < 0)
         return -errno;
-    CLEANUP_FD int pidfd = SYS(syscall(SYS_pidfd_open, child, 0));
-    int status = wait_child(op, child, pidfd, timeout_s > 0 ? timeout_s * 1000 : -1);
+    int64_t timeout_ms = timeout_s < INT_MAX / 1000 ? timeout_s * 1000 : INT_MAX;
+    int status = wait_child(op, child, timeout_ms);
     if (status <= 0)
         return status;
-    return report_failure(op, status, ours);
+    return report_failure(op, status, report);
 }

@@ -247,7 +247,8 @@ def converse(
             _settle_process(created, message.value)
             conversation.go()
         elif kind == spawn.CONSOLE:
-            created.master = hand_over_console(message.fd, message.text, settings.console_socket)
+            created.master = hand_over_console(message.fd, message.text, settings)
+            conversation.go()
         elif kind == spawn.SYNC:
             from tare_runtime.life.hooks import answer_sync
 
@@ -295,9 +296,14 @@ def _settle_process(created: Created, pid: int) -> None:
         write_maps(pid, linux.get("uidMappings") or [], linux.get("gidMappings") or [])
 
 
-def hand_over_console(master: int, name: str, console_socket: str) -> int:
-    """Send the master on and close it, or keep it (returned; the caller's) where there is no socket."""
+def hand_over_console(master: int, name: str, settings: Settings) -> int:
+    """Send the master on and close it, or keep it (returned; the caller's) where there is no socket.
+
+    A terminal that we keep gets the size of our own, where our standard input is one.
+    """
+    console_socket = settings.console_socket
     if not console_socket:
+        lib.tare_window_size(settings.stdio[0], master)
         return master
     try:
         result = lib.tare_send_console(console_socket.encode(), master, name.encode())

@@ -142,7 +142,8 @@ def _converse(
             done.pid = message.value
             conversation.go()
         elif kind == spawn.CONSOLE:
-            done.master = hand_over_console(message.fd, message.text, settings.console_socket)
+            done.master = hand_over_console(message.fd, message.text, settings)
+            conversation.go()
         elif kind == spawn.EXEC:
             begun = True
         elif kind == spawn.WARNED:

@@ -57,7 +57,6 @@ class Foreground:
 
         saved = None
         if master >= 0 and posix.isatty(0):
-            lib.tare_window_size(0, master)
             saved = ffi.new("char[]", lib.TARE_TERMIOS_BYTES)
             if lib.tare_raw_mode(0, saved) < 0:
                 saved = None
