@@ -204,7 +204,7 @@ def run(
     try:
         code = process.wait()
         assert code is not None
-        clean_up(created.state, created.state_dir)
+        clean_up(created.state, created.state_dir, warn)
         return code
     finally:
         created.close()

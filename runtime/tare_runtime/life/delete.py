@@ -6,6 +6,7 @@ from tare_runtime.state.store import StateDir, StateStore, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     State = dict[str, Any]
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
 _KILL_TIMEOUT_MS = 10_000
 
 
-def delete_container(root: str, id: str, *, force: bool = False) -> None:
+def delete_container(
+    root: str, id: str, *, force: bool = False, warn: "Callable[[str], None] | None" = None
+) -> None:
     """Remove a stopped or created container; with `force` any, and a missing one is no error.
+
+    `warn` hears of poststop hooks that fail.
 
     Raises: StateError if it runs; ContainerNotFound.
     """
@@ -40,10 +45,10 @@ def delete_container(root: str, id: str, *, force: bool = False) -> None:
             raise StateError(id, have, "stopped", message, hint)
         if have != "stopped":
             _end(state, have)
-        clean_up(state, state_dir)
+        clean_up(state, state_dir, warn)
 
 
-def clean_up(state: "State", state_dir: StateDir) -> None:
+def clean_up(state: "State", state_dir: StateDir, warn: "Callable[[str], None] | None" = None) -> None:
     """Remove cgroups and state of a container whose process has ended; then its poststop hooks run."""
     if "pid" not in state.get("namespaces", ("pid",)):
         from tare_runtime.cgroup.life import kill_all
@@ -55,7 +60,7 @@ def clean_up(state: "State", state_dir: StateDir) -> None:
         from tare_runtime.life.hooks import run_late_hooks
 
         # Spec: runtime.md "Lifecycle" 13: a failing poststop hook is logged, the rest goes on.
-        run_late_hooks("poststop", state, "stopped", fatal=False)
+        run_late_hooks("poststop", state, "stopped", fatal=False, warn=warn)
 
 
 def _end(state: "State", have: str) -> None:

@@ -10,6 +10,7 @@ from tare_runtime.state.store import oci_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from tare_runtime.host.spawn import Conversation
@@ -47,8 +48,12 @@ def _seen_inside(state: "State") -> "State":
     return state
 
 
-def run_late_hooks(kind: str, state: "State", status: str, *, fatal: bool) -> None:
-    """poststart and poststop, from the copies in the state."""
+def run_late_hooks(
+    kind: str, state: "State", status: str, *, fatal: bool, warn: "Callable[[str], None] | None" = None
+) -> None:
+    """poststart and poststop, from the copies in the state; `warn` hears of failures that are not fatal."""
     hooks = (state.get("hooks") or {}).get(kind)
     if hooks:
-        run_hooks(kind, hooks, state_document(state, status), fatal=fatal)
+        for failure in run_hooks(kind, hooks, state_document(state, status), fatal=fatal):
+            if warn:
+                warn(failure.message)

@@ -24,7 +24,7 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
             if not keep:
                 from tare_runtime.life.delete import clean_up
 
-                clean_up(created.state, created.state_dir)
+                clean_up(created.state, created.state_dir, settings.warn)
             return code
         finally:
             created.close()

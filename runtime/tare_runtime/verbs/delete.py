@@ -8,5 +8,10 @@ if TYPE_CHECKING:
 
 
 def run(options: "Options") -> int:
-    delete_container(options.root, options.args[0], force=options.force)
+    def warn(text: str) -> None:
+        from tare_runtime.cli.main import open_log
+
+        open_log(options).warn(text)
+
+    delete_container(options.root, options.args[0], force=options.force, warn=warn)
     return 0
