@@ -112,6 +112,27 @@ def test_a_ruin_gives_its_cgroups_back(tmp_path: Path) -> None:
     assert not base.exists()
 
 
+@pytest.mark.root
+def test_a_ruin_takes_no_process_of_another_container_along(tmp_path: Path) -> None:
+    from tare_runtime.cgroup.paths import discover
+
+    base = Path(discover().mounts.get("pids", "/sys/fs/cgroup")) / f"tare-ruin-shared-{os.getpid()}"
+    base.mkdir()
+    stranger = subprocess.Popen(["sleep", "100"])
+    try:
+        (base / "cgroup.procs").write_text(str(stranger.pid))
+        cgroup = {"version": 1, "paths": {"pids": str(base)}, "created": [str(base)]}
+        (tmp_path / "c1").mkdir()
+        (tmp_path / "c1" / "state.json").write_text(json.dumps(state_of("c1", creating=True, cgroup=cgroup)))
+        StateStore(str(tmp_path)).create("c1").close()
+        assert base.exists()
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+        base.rmdir()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

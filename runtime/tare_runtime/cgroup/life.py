@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 _TRIES = 200
+_PATIENCE = 30  # about a second
 _FIRST_WAIT_S = 0.0005
 _LONGEST_WAIT_S = 0.05
 
@@ -66,6 +67,19 @@ def remove_cgroups(state: State) -> None:
                 wait = _sleep(wait)
                 continue
             break
+
+
+def remove_if_left(state: State) -> None:
+    """Remove cgroups that a maker that was killed has left, unless another container has them by now.
+
+    Its init may be at its end still, so a moment is given to it. Raises: HostError as `remove_cgroups`.
+    """
+    wait = _FIRST_WAIT_S
+    for _ in range(_PATIENCE):
+        if not cgroup_pids(state):
+            remove_cgroups(state)
+            return
+        wait = _sleep(wait)
 
 
 def oom_count(state: State) -> int:

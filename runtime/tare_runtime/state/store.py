@@ -302,10 +302,12 @@ def _clear_ruin(root: str, path: str) -> bool:
         if type(state) is not dict or not state.get("creating"):
             return False
         if "cgroup" in state:
-            from tare_runtime.cgroup.life import kill_all, remove_cgroups
+            from tare_runtime.cgroup.life import remove_if_left
 
-            kill_all(state, 9)
-            remove_cgroups(state)
+            pid = state.get("pid", 0)
+            if pid and process_start(pid) == state.get("pidStart"):
+                posix.kill(pid, 9)
+            remove_if_left(state)
         folder.remove(root, path)
         return True
     except (BlockingIOError, ValueError):
