@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import click
-from tare_spec.errors import BadDocument, SpecError
+from tare_spec.errors import BadDocument, SpecError, printable
 
 from tare_imagetools.errors import ImageToolError, UsageError, VerifyError
 
@@ -35,6 +35,7 @@ COMMANDS = {
     "unpack": "unpack an image into a bundle",
 }
 INTERRUPTED = 130
+MAX_MESSAGE = 2000
 VERIFY_FLAGS = frozenset({"--tls-verify", "--src-tls-verify", "--dest-tls-verify"})
 TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
@@ -112,8 +113,9 @@ def spell_flags(arguments: list[str]) -> list[str]:
 
 
 def fail(message: str, hint: str | None, code: int) -> None:
-    print(f"tare-image: {message}", file=sys.stderr)
+    """Names in a message may come from an archive or a registry: nothing of them reaches the terminal raw."""
+    print(f"tare-image: {printable(message, MAX_MESSAGE)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {printable(hint, MAX_MESSAGE)}", file=sys.stderr)
     sys.stderr.flush()
     sys.exit(code)

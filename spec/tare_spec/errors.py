@@ -41,11 +41,16 @@ class BadPlatform(SpecError):
 
 class BadDocument(SpecError):
     def __init__(self, what: str, pointer: str, problem: str) -> None:
-        place = f"{what}: {pointer}" if pointer else what
-        super().__init__(f"{place}: {problem}")
         self.what = what
-        self.pointer = pointer
+        self.pointer = printable(pointer)  # made of keys, which are whatever the document's writer wrote
+        place = f"{what}: {self.pointer}" if pointer else what
+        super().__init__(f"{place}: {problem}")
         self.problem = problem
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """A text of unknown origin without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text[:limit])
 
 
 def shorten(text: str, limit: int = 120) -> str:

@@ -175,3 +175,16 @@ def test_output_may_be_closed_early(here: Surroundings, image: Image) -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_names_from_elsewhere_do_not_reach_the_terminal_raw(here: Surroundings, image: Image) -> None:
+    index = json.loads((image.path / "index.json").read_text())
+    index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = "\x1b[2J\x07"
+    (image.path / "index.json").write_text(json.dumps(index))
+    done = here.run("copy", f"oci:{image.path}:v1", "store:box:v1")
+    assert_clear_failure(done, "?[2J?")
+    assert "\x1b" not in done.stderr
+    ok(here.run("copy", "-q", f"oci:{image.path}", "store:box:v1"))
+    stored = here.target / "store/oci/index.json"
+    stored.write_text(stored.read_text().replace("docker.io/library/box:v1", "\\u001b[2J"))
+    assert "?[2J" in ok(here.run("ls"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from tare_spec.errors import printable
 
 from tare_imagetools.commands.options import store_option
 from tare_imagetools.errors import VerifyError
@@ -20,7 +21,7 @@ def command(remove_damaged: bool, store: Path | None) -> None:
     with Store(store) as opened:
         findings = check.check(opened)
         for finding in findings:
-            print(finding)
+            print(printable(str(finding), 1000))
         removed = check.remove_damaged(opened, findings) if remove_damaged else 0
     if removed:
         print(f"removed {removed} damaged blobs; pull the images again")

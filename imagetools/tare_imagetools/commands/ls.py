@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from tare_spec.errors import BadReference, printable
 from tare_spec.reference import Reference
 
 from tare_imagetools.commands.options import store_option
@@ -39,12 +40,20 @@ def command(as_json: bool, quiet: bool, store: Path | None) -> None:
 def row_of(image: StoredImage) -> tuple[str, str, str, str, str]:
     platform = image.platforms[0] if len(image.platforms) == 1 else f"{len(image.platforms)} platforms"
     return (
-        Reference.parse(image.reference).familiar,
+        familiar(image.reference),
         image.descriptor.digest.short,
         platform if image.platforms else "-",
         image.created[:10] or "-",
         human(image.size),
     )
+
+
+def familiar(name: str) -> str:
+    """As short as people write it; other tools may have put names that are none into the layout."""
+    try:
+        return Reference.parse(name).familiar
+    except BadReference:
+        return printable(name)
 
 
 def as_object(image: StoredImage) -> dict[str, object]:

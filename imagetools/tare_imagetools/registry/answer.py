@@ -9,7 +9,7 @@ from typing import Self
 import requests
 import urllib3
 from tare_spec.document import parse_json
-from tare_spec.errors import BadDocument
+from tare_spec.errors import BadDocument, printable
 
 from tare_imagetools.errors import RegistryError
 from tare_imagetools.verify import read_bounded
@@ -79,18 +79,17 @@ class Answer:
         errors = document.get("errors") if isinstance(document, dict) else None
         for entry in errors[:5] if isinstance(errors, list) else []:
             if isinstance(entry, dict):
-                codes.append(printable(entry.get("code"), 40))
-                messages.append(printable(entry.get("message"), 200))
+                codes.append(words(entry.get("code"), 40))
+                messages.append(words(entry.get("message"), 200))
         detail = "; ".join(
             f"{code}: {message}" if message else code for code, message in zip(codes, messages, strict=True)
         )
         return tuple(codes), f"{said} ({detail})" if detail else said
 
 
-def printable(value: object, limit: int) -> str:
-    """Words of a stranger, fit for a terminal."""
-    text = value if isinstance(value, str) else ""
-    return "".join(character if character.isprintable() else "?" for character in text[:limit])
+def words(value: object, limit: int) -> str:
+    """A member of a stranger's document, if it is text."""
+    return printable(value, limit) if isinstance(value, str) else ""
 
 
 def innermost(error: BaseException) -> str:

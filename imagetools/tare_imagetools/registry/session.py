@@ -20,11 +20,12 @@ from urllib.parse import urljoin
 import requests
 import requests.adapters
 import requests.utils
+from tare_spec.errors import printable
 from tare_spec.reference import DEFAULT_HOST
 
 from tare_imagetools.errors import TEMPORARY, AuthError, RegistryError
 from tare_imagetools.registry import challenge, credentials, tls
-from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer, innermost, printable
+from tare_imagetools.registry.answer import CONNECTION_ERRORS, Answer, innermost
 from tare_imagetools.registry.auth import Authorizer, Scope
 from tare_imagetools.registry.credentials import Credentials
 from tare_imagetools.registry.origin import Origin, is_loopback, why_not_follow
