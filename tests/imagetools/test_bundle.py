@@ -12,6 +12,7 @@ from tare_imagetools.bundle import runtime_config, steering_labels
 from tare_imagetools.errors import BundleError
 from tare_imagetools.user import ImageUser, resolve_user
 from tare_spec.image_config import ImageConfig, decode_config
+from tare_spec.validate import violations
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 www:x:33:34::/:
@@ -212,3 +213,9 @@ def test_labels_that_runtimes_obey_are_left_out() -> None:
     assert converted(Labels=labels)["annotations"].get("fine") == "1"
     assert not steering_labels(labels) & set(converted(Labels=labels)["annotations"])
     assert len(steering_labels(labels)) == 2
+
+
+def test_the_configuration_satisfies_the_runtimes_schema() -> None:
+    user = ImageUser(5, 6, (7,))
+    for config in (converted(), converted(user, Volumes={"/v": {}}, Labels={"a": "b"}, Env=["A=1"])):
+        assert violations("runtime/config", config) == []

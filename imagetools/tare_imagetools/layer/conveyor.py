@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-PIECES_AHEAD = 16
+PIECES_AHEAD = 8
 
 Result = TypeVar("Result")
 

@@ -15,8 +15,8 @@ from tare_imagetools.errors import LayerError
 if TYPE_CHECKING:
     from tare_imagetools.layer.apply import Reader
 
-READ = 64 << 10
-PIECE = 256 << 10
+READ = 128 << 10
+PIECE = 512 << 10
 MEMBER_START = 4 << 10
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 ZSTD_WINDOW_LOG_MAX = 27
