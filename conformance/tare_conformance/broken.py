@@ -16,8 +16,9 @@ READS_CONFIG = "create"
 
 
 def main(argv: list[str]) -> int:
-    edits: list[dict[str, Any]] = json.loads(argv[1])  # Any: the edits carry values of any JSON type
     command = argv[3:]
+    # Any: the edits carry values of any JSON type.
+    edits: list[dict[str, Any]] = json.loads(argv[1].replace("TOKEN", token_of(command[-1])))
     at = next(i for i, word in enumerate(command[1:], 1) if not word.startswith("-"))
     verb, words, container = command[at], command[at + 1 :], command[-1]
     mine = [edit for edit in edits if edit.get("verb") == verb]
@@ -109,10 +110,13 @@ def litter(what: str, container: str) -> None:
         subprocess.run(["/bin/mount", "-t", "tmpfs", "none", "/mnt"], check=True, stdout=2)
     elif what == "cgroup":
         for hierarchy in ("/sys/fs/cgroup", "/sys/fs/cgroup/pids"):
-            try:
-                os.makedirs(f"{hierarchy}/{container.rsplit('.', 1)[0]}/{container}")
-            except OSError:
-                pass
+            if os.path.exists(f"{hierarchy}/cgroup.procs"):
+                os.makedirs(f"{hierarchy}/{token_of(container)}/{container}", exist_ok=True)
+
+
+def token_of(container: str) -> str:
+    """The directory of control groups that the lab cleans up, by the form of its ids."""
+    return container.rsplit(".", 1)[0]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Mutant:
 
 
 def put(pointer: str, value: object) -> Mutant:
-    """The runtime reads `value` there in config.json."""
+    """The runtime reads `value` there in config.json. TOKEN in it is the name of the lab's control groups."""
     return Mutant(f"reads {pointer} as {value!r}", ({"do": "put", "at": pointer, "value": value},))
 
 

@@ -38,7 +38,8 @@ def script(path: Path, text: str) -> Subject:
 
 
 def traces() -> set[str]:
-    groups = {str(path) for base in cgroups.hierarchies() for path in base.glob("tare-conformance-*")}
+    bases = [cgroups.MOUNTPOINT, *cgroups.hierarchies()]
+    groups = {str(path) for base in bases for path in base.glob("tare-conformance-*")}
     folders = {str(path) for path in Path(tempfile.gettempdir()).glob("tare-conformance-*")}
     return groups | folders | set(Path("/proc/self/mounts").read_text().splitlines())
 

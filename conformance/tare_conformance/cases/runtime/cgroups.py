@@ -21,7 +21,7 @@ def setting(lab: Lab, controller: str, file: str) -> str:
     return (lab.group_of(box, controller) / file).read_text().strip()
 
 
-@case("config-linux.md, Cgroups Path", put("/linux/cgroupsPath", "/tare-conformance-elsewhere"))
+@case("config-linux.md, Cgroups Path", put("/linux/cgroupsPath", "/TOKEN/elsewhere"))
 def the_container_is_in_the_group_asked_for(lab: Lab) -> None:
     """An absolute cgroupsPath is a path from the mount point of each hierarchy; the process is in it."""
     lab.controller("pids")
@@ -39,7 +39,7 @@ def the_container_is_in_the_group_asked_for(lab: Lab) -> None:
             )
 
 
-@case("config-linux.md, Cgroups Path", put("/linux/cgroupsPath", "tare-conformance-elsewhere/a"))
+@case("config-linux.md, Cgroups Path", put("/linux/cgroupsPath", "TOKEN/elsewhere"))
 def a_relative_path_is_the_same_each_time(lab: Lab) -> None:
     """A relative cgroupsPath is taken from a place of the runtime's choice, the same for each container."""
     lab.controller("pids")
