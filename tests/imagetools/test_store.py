@@ -78,7 +78,7 @@ def test_the_index_knows_layers_and_chains(image: Image, root: Path) -> None:
         assert graph.by_diff_id(layers[1].diff_id) == layers[1]
 
 
-@pytest.mark.parametrize("damage", ["removed", "nonsense", "version"])
+@pytest.mark.parametrize("damage", ["removed", "nonsense", "pages", "version"])
 def test_the_index_is_made_anew_when_it_is_lost(image: Image, root: Path, damage: str) -> None:
     put(image, "box:v1", root)
     with Store(root) as store:
@@ -88,6 +88,10 @@ def test_the_index_is_made_anew_when_it_is_lost(image: Image, root: Path, damage
         database.unlink()
     elif damage == "nonsense":
         database.write_bytes(os.urandom(5000))
+    elif damage == "pages":
+        content = bytearray(database.read_bytes())
+        content[4096:] = os.urandom(len(content) - 4096)
+        database.write_bytes(content)
     else:
         with sqlite3.connect(database) as opened:
             opened.execute("PRAGMA user_version = 99")

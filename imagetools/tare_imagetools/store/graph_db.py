@@ -12,12 +12,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tare_spec.digest import Digest
 
 from tare_imagetools.errors import StoreError
 
 VERSION = 1
+HINT = "it can be deleted: it is made anew from the layout"
+LAYERS = "SELECT digest, media_type, size, diff_id, chain_id FROM layer"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS name (
@@ -69,12 +72,14 @@ class GraphDB:
         self.path = path
         try:
             self.database = self.open()
+        except sqlite3.OperationalError as error:  # busy, no room, no access: not the file's fault
+            raise StoreError(f"open {path}", str(error), HINT) from error
         except sqlite3.DatabaseError:
             self.discard()
             try:
                 self.database = self.open()
             except sqlite3.Error as error:
-                raise StoreError(f"open {path}", str(error)) from error
+                raise StoreError(f"open {path}", str(error), HINT) from error
 
     def open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=20, isolation_level=None)
@@ -84,6 +89,8 @@ class GraphDB:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version not in (0, VERSION):
                 raise sqlite3.DatabaseError("another version")
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise sqlite3.DatabaseError("damaged")
             database.executescript(SCHEMA)
             database.execute(f"PRAGMA user_version = {VERSION}")
         except BaseException:
@@ -117,11 +124,11 @@ class GraphDB:
     # --- what it was made from --------------------------------------------------------------------
 
     def stamp(self) -> str:
-        row = self.database.execute("SELECT value FROM meta WHERE key = 'stamp'").fetchone()
-        return row[0] if row else ""
+        rows = self.ask("SELECT value FROM meta WHERE key = 'stamp'")
+        return rows[0][0] if rows else ""
 
     def known_manifests(self) -> set[Digest]:
-        return {Digest.parse(row[0]) for row in self.database.execute("SELECT digest FROM manifest")}
+        return {Digest.parse(row[0]) for row in self.ask("SELECT digest FROM manifest")}
 
     def replace(
         self,
@@ -158,39 +165,39 @@ class GraphDB:
 
     # --- questions --------------------------------------------------------------------------------
 
+    def ask(self, query: str, *values: str) -> list[tuple[Any, ...]]:  # whatever the columns hold
+        """Raises: StoreError."""
+        try:
+            return self.database.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"read {self.path}", str(error), HINT) from error
+
     def name(self, name: str) -> NameRow | None:
-        row = self.database.execute("SELECT * FROM name WHERE name = ?", (name,)).fetchone()
-        return NameRow(row[0], Digest.parse(row[1]), row[2], row[3]) if row else None
+        rows = self.ask("SELECT * FROM name WHERE name = ?", name)
+        return next((NameRow(row[0], Digest.parse(row[1]), row[2], row[3]) for row in rows), None)
 
     def names(self) -> list[NameRow]:
-        rows = self.database.execute("SELECT * FROM name ORDER BY name")
+        rows = self.ask("SELECT * FROM name ORDER BY name")
         return [NameRow(row[0], Digest.parse(row[1]), row[2], row[3]) for row in rows]
 
     def manifest(self, digest: Digest) -> ManifestRow | None:
-        row = self.database.execute("SELECT * FROM manifest WHERE digest = ?", (str(digest),)).fetchone()
-        return ManifestRow(Digest.parse(row[0]), row[1], row[2], row[3]) if row else None
+        rows = self.ask("SELECT * FROM manifest WHERE digest = ?", str(digest))
+        return next((ManifestRow(Digest.parse(row[0]), row[1], row[2], row[3]) for row in rows), None)
 
     def layers(self, manifest: Digest) -> list[LayerRow]:
         """The layers of an image, lowest first."""
-        rows = self.database.execute(
-            "SELECT digest, media_type, size, diff_id, chain_id FROM layer"
-            " WHERE manifest = ? ORDER BY position",
-            (str(manifest),),
-        )
+        rows = self.ask(f"{LAYERS} WHERE manifest = ? ORDER BY position", str(manifest))
         return [layer_row(row) for row in rows]
 
     def by_diff_id(self, diff_id: Digest) -> LayerRow | None:
         """A stored layer whose tar has that digest."""
-        row = self.database.execute(
-            "SELECT digest, media_type, size, diff_id, chain_id FROM layer WHERE diff_id = ? LIMIT 1",
-            (str(diff_id),),
-        ).fetchone()
-        return layer_row(row) if row else None
+        rows = self.ask(f"{LAYERS} WHERE diff_id = ? LIMIT 1", str(diff_id))
+        return next((layer_row(row) for row in rows), None)
 
     def chains(self) -> set[Digest]:
         """The chain_ids that some image in the store still needs."""
-        return {Digest.parse(row[0]) for row in self.database.execute("SELECT DISTINCT chain_id FROM layer")}
+        return {Digest.parse(row[0]) for row in self.ask("SELECT DISTINCT chain_id FROM layer")}
 
 
-def layer_row(row: tuple[str, str, int, str, str]) -> LayerRow:
+def layer_row(row: tuple[Any, ...]) -> LayerRow:
     return LayerRow(Digest.parse(row[0]), row[1], row[2], Digest.parse(row[3]), Digest.parse(row[4]))
