@@ -18,14 +18,15 @@
     X(host_write, 2, "ss")                                                                                   \
     X(host_copy_parent, 3, "ss")                                                                             \
     X(host_device_filter, 4, "sb")                                                                           \
+    X(host_open_cgroup, 5, "s")                                                                              \
     /* enter */                                                                                              \
-    X(open_cgroup, 16, "s")                                                                                  \
     X(oom_score_adj, 17, "i")                                                                                \
     X(setns_path, 18, "is")                                                                                  \
     X(setns_process, 19, "i")                                                                                \
     X(open_proc, 20, "")                                                                                     \
     X(clone, 21, "i")                                                                                        \
     /* setup */                                                                                              \
+    X(recorded, 29, "")                                                                                      \
     X(join_cgroups, 30, "")                                                                                  \
     X(cgroup_namespace, 31, "")                                                                              \
     X(sync, 32, "i")                                                                                         \
@@ -110,6 +111,7 @@ enum {
     MSG_GO = 7,   // from the runtime; text: state JSON where hooks follow
     MSG_EXEC = 8, // the program comes next: the end of the connection is its beginning, and not init's end
     MSG_TEXT_MAX = 1000,
+    MAX_CGROUPS = 32,    // hierarchies of v1
     GO_TEXT_MAX = 65536, // annotations make state JSON large
 };
 

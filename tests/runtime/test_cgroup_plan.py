@@ -119,7 +119,7 @@ def test_spaces_in_mount_points_are_understood() -> None:
 def test_cgroups_path_leads_below_the_root_or_below_our_own(path: str, memory: str) -> None:
     plan = plan_cgroup({"linux": {"cgroupsPath": path}}, "id", hierarchy=V1)
     assert plan.paths["memory"] == memory
-    assert ("open_cgroup", "/linux/cgroupsPath", (memory + "/tasks",)) in plan.open_ops
+    assert ("host_open_cgroup", "/linux/cgroupsPath", (memory + "/tasks",)) in plan.open_ops
 
 
 def test_every_directory_on_the_way_is_made_and_only_the_last_is_ours() -> None:
@@ -351,7 +351,7 @@ def test_v2_enables_each_controller_in_every_cgroup_above() -> None:
         ("host_write", "/cg/a/cgroup.subtree_control", "+pids"),
         ("host_mkdir", "/cg/a/b"),
     ]
-    assert plan.open_ops == [("open_cgroup", "/linux/cgroupsPath", ("/cg/a/b/cgroup.procs",))]
+    assert plan.open_ops == [("host_open_cgroup", "/linux/cgroupsPath", ("/cg/a/b/cgroup.procs",))]
 
 
 def test_v2_swap_needs_a_limit_below_it() -> None:

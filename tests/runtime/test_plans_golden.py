@@ -111,7 +111,7 @@ def test_the_golden_plan_is_what_the_config_gives(name: str) -> None:
 
 def test_the_golden_plan_of_exec() -> None:
     process = everything()["process"]
-    join = [ops.open_cgroup("/linux/cgroupsPath", "/sys/fs/cgroup/pids/own/golden/tasks")]
+    join = [ops.host_open_cgroup("/linux/cgroupsPath", "/sys/fs/cgroup/pids/own/golden/tasks")]
     flags = lib.CLONE_NEWNS | lib.CLONE_NEWPID | lib.CLONE_NEWUSER
     compare("exec", plan_exec(process, Request("golden", "/bundle", gate=False), join, flags, SECCOMP))
 

@@ -13,8 +13,9 @@ enum { TARE_TEXT_MAX = MSG_TEXT_MAX + 1, TARE_TERMIOS_BYTES = 128 };
 
 const char *tare_op_table(void);
 
-// Carries out the host operations of a record; *failed: the index of the one that did not succeed.
-int tare_host_run(const char *record, size_t size, int *failed);
+// Carries out the host operations of a record; *failed: the index of the one that did not succeed. The files
+// that host_open_cgroup opens are added to `cgroups` (MAX_CGROUPS of room), *count: how many; the caller's.
+int tare_host_run(const char *record, size_t size, int *failed, int *cgroups, unsigned *count);
 
 // renameat2(2) in one directory (-1: the paths are absolute, or count from where we are), with RENAME_*.
 int tare_rename(int directory, const char *from, const char *to, unsigned flags);
@@ -49,7 +50,8 @@ struct tare_message {
 
 // One message: 1, 0 when the other end is closed, or -errno.
 int tare_receive(int socket, struct tare_message *message);
-int tare_go(int socket, const char *text, size_t length);
+// Lets init go on, with the files of its cgroups (none: 0), which stay the caller's.
+int tare_go(int socket, const char *text, size_t length, const int *cgroups, unsigned count);
 
 // The gate: a socket in the state directory on which the created container waits for `start`.
 int tare_gate_listen(int directory, const char *name);

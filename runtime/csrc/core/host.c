@@ -88,7 +88,17 @@ static int device_filter(const char *directory, const char *program, size_t size
     return result;
 }
 
-static int run_one(const struct op *op)
+static int open_cgroup(const char *path, int *cgroups, unsigned *count)
+{
+    if (*count == MAX_CGROUPS)
+        return -E2BIG;
+    int fd = CORE_RETRY(open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (fd >= 0)
+        cgroups[(*count)++] = fd;
+    return fd < 0 ? fd : 0;
+}
+
+static int run_one(const struct op *op, int *cgroups, unsigned *count)
 {
     int result;
 
@@ -100,6 +110,8 @@ static int run_one(const struct op *op)
         return write_file(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     case OP_host_copy_parent:
         return copy_parent(op_str(op, 0), op_str(op, 1));
+    case OP_host_open_cgroup:
+        return open_cgroup(op_str(op, 0), cgroups, count);
     case OP_host_device_filter:
         return device_filter(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     default:
@@ -114,7 +126,7 @@ int tare_rename(int directory, const char *from, const char *to, unsigned flags)
     return CORE_RETRY(syscall(SYS_renameat2, at, from, at, to, flags));
 }
 
-int tare_host_run(const char *record, size_t size, int *failed)
+int tare_host_run(const char *record, size_t size, int *failed, int *cgroups, unsigned *count)
 {
     size_t cursor = 0;
     struct op op;
@@ -123,7 +135,7 @@ int tare_host_run(const char *record, size_t size, int *failed)
     if (record_check(record, size) < 0)
         return -EBADMSG;
     while (record_next(record, &cursor, &op)) {
-        int result = run_one(&op);
+        int result = run_one(&op, cgroups, count);
         if (result < 0) {
             *failed = op.index;
             return result;

@@ -34,8 +34,9 @@ int tare_receive(int socket, struct tare_message *message)
     message->type = 0;
     message->fd = -1;
     long got = CORE_RETRY(recvmsg(socket, &header, MSG_CMSG_CLOEXEC));
+    // init ended with a word of ours unread: said once, before what it had to say itself.
     if (got == -ECONNRESET)
-        return 0;
+        got = CORE_RETRY(recvmsg(socket, &header, MSG_CMSG_CLOEXEC));
     if (got <= 0)
         return got;
     message->fd = received_fd(&header);
@@ -49,14 +50,27 @@ int tare_receive(int socket, struct tare_message *message)
     return 1;
 }
 
-int tare_go(int socket, const char *text, size_t length)
+int tare_go(int socket, const char *text, size_t length, const int *cgroups, unsigned count)
 {
     struct message head = {.type = MSG_GO, .length = length};
     struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)text, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(MAX_CGROUPS * sizeof(int))];
+    } control = {0};
 
-    if (length > GO_TEXT_MAX)
+    if (length > GO_TEXT_MAX || count > MAX_CGROUPS)
         return -EMSGSIZE;
+    if (count) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        struct cmsghdr *item = CMSG_FIRSTHDR(&message);
+        item->cmsg_level = SOL_SOCKET;
+        item->cmsg_type = SCM_RIGHTS;
+        item->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(item), cgroups, count * sizeof(int));
+    }
     long sent = CORE_RETRY(sendmsg(socket, &message, MSG_NOSIGNAL));
     return sent < 0 ? sent : 0;
 }

@@ -25,22 +25,9 @@ static int write_text(int fd, const char *text)
     return done < 0 ? done : (size_t)done == length ? 0 : -EIO;
 }
 
-// Opened here, where we have the runtime's rights; the kernel judges the write by them (kernel 5.16, and
-// CVE-2021-4197 before it).
-int do_open_cgroup(const struct op *op)
-{
-    if (self.cgroup_count == MAX_CGROUPS)
-        return detail(-E2BIG, "more than %d hierarchies", MAX_CGROUPS);
-    int fd = SYS(open(op_str(op, 0), O_WRONLY | O_CLOEXEC));
-    if (fd < 0)
-        return fd;
-    self.cgroup_paths[self.cgroup_count] = op_str(op, 0);
-    self.cgroups[self.cgroup_count++] = fd;
-    return 0;
-}
-
 // The container's process itself joins, so what the kernel allocates for its new namespaces is not charged to
 // its memory limit; and being a single thread it needs no lock whose first use takes 13 ms (see plan/ops.py).
+// The files were opened by the runtime, whose rights the kernel judges the write by (CVE-2021-4197).
 int do_join_cgroups(const struct op *op)
 {
     (void)op;
@@ -48,7 +35,7 @@ int do_join_cgroups(const struct op *op)
         int result = write_text(self.cgroups[i], "0");
         close(self.cgroups[i]);
         if (result < 0)
-            return detail(result, "%.900s", self.cgroup_paths[i]);
+            return detail(result, "%u", i);
     }
     self.cgroup_count = 0;
     return 0;

@@ -11,15 +11,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { MAX_CGROUPS = 32 };
-
 struct init {
     int sync;                 // seqpacket socket to the runtime; after `gate`, the connection of `start`
     int gate;                 // listening socket that `start` connects to, or -1
     int pidfd;                // of the process whose namespaces `exec` joins, or -1
     int proc;                 // the host's procfs (O_PATH), or -1
-    int cgroups[MAX_CGROUPS]; // their files, open for writing
-    const char *cgroup_paths[MAX_CGROUPS];
+    int cgroups[MAX_CGROUPS]; // their files, open for writing, in the plan's order
     unsigned cgroup_count;
     int rootfd;                  // the root of the container (O_PATH); -1 before `rootfs`
     char detail[MSG_TEXT_MAX];   // what else is known of a failure

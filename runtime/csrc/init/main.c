@@ -1,6 +1,6 @@
 // init: carries a plan out, in two stages.
 //
-// Stage one runs where the runtime runs: it joins the container's cgroups and the namespaces that exist
+// Stage one runs where the runtime runs: it joins the namespaces that exist
 // already, then clones stage two with the new ones and goes. Stage two is the container's first process; it
 // walks the rest of the plan and becomes the container's program. It is executed from a sealed memfd before
 // it enters anything, is not dumpable, and holds no descriptor that it does not need: nothing of the
@@ -35,6 +35,11 @@ int do_host_write(const struct op *op)
     return -ENOSYS;
 }
 int do_host_copy_parent(const struct op *op)
+{
+    (void)op;
+    return -ENOSYS;
+}
+int do_host_open_cgroup(const struct op *op)
 {
     (void)op;
     return -ENOSYS;

@@ -54,15 +54,33 @@ void warn(const struct op *op, int error, const char *text)
     send_message(MSG_WARN, op->index, error, text, -1);
 }
 
+static void take_cgroups(struct msghdr *message)
+{
+    struct cmsghdr *item = CMSG_FIRSTHDR(message);
+
+    if (!item || item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
+        return;
+    self.cgroup_count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(self.cgroups, CMSG_DATA(item), self.cgroup_count * sizeof(int));
+}
+
 int await_go(void)
 {
     struct message head;
     struct iovec parts[2] = {{&head, sizeof head}, {self.state, GO_TEXT_MAX}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(MAX_CGROUPS * sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = 2,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
 
-    long got = SYS(recvmsg(self.sync, &message, 0));
+    long got = SYS(recvmsg(self.sync, &message, MSG_CMSG_CLOEXEC));
     if (got < (long)sizeof head || head.type != MSG_GO)
         return detail(-EPIPE, "the runtime went away");
+    take_cgroups(&message);
     if (got > (long)sizeof head)
         self.state[got - sizeof head] = 0;
     return 0;
@@ -72,6 +90,14 @@ int do_sync(const struct op *op)
 {
     int result = send_message(MSG_SYNC, op_int(op, 0), 0, NULL, -1);
     return result < 0 ? result : await_go();
+}
+
+// The runtime's word that the state on disk names this process: whatever happens to the runtime from here on,
+// `delete` finds us. It is sent while we work, so there is nothing to wait for as a rule.
+int do_recorded(const struct op *op)
+{
+    (void)op;
+    return await_go();
 }
 
 int do_ready(const struct op *op)

@@ -54,7 +54,7 @@ def plan(
                 if base == cpuset:
                     host.append(ops.host_copy_parent(_PATH, directory, "cpuset.cpus"))
                     host.append(ops.host_copy_parent(_PATH, directory, "cpuset.mems"))
-            join.append(ops.open_cgroup(_PATH, path + "/tasks"))
+            join.append(ops.host_open_cgroup(_PATH, path + "/tasks"))
             created.append(path)
         paths[controller] = path
     problems: Problems = []

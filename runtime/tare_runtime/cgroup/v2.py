@@ -39,7 +39,7 @@ def plan(
         ]
         directory += "/" + part
         host.append(ops.host_mkdir(_PATH, directory))
-    join = [ops.open_cgroup(_PATH, path + "/cgroup.procs")]
+    join = [ops.host_open_cgroup(_PATH, path + "/cgroup.procs")]
     if hierarchy.devices:
         host.append(_device_filter(linux.get("resources", {}).get("devices", []), path))
     host += limits  # at the end, for the one that is late

@@ -22,7 +22,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "host_write": ("write {1!r} to", "{0}"),
     "host_copy_parent": ("copy the parent's {1} to", "{0}"),
     "host_device_filter": ("attach the device list to cgroup", "{0}"),
-    "open_cgroup": ("open cgroup", "{0}"),
+    "host_open_cgroup": ("open cgroup", "{0}"),
     "join_cgroups": ("join the container's cgroups", ""),
     "oom_score_adj": ("set oom_score_adj to", "{0}"),
     "setns_path": ("join namespace", "{1}"),
@@ -89,12 +89,15 @@ def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> Ru
 
         name = str(args[0])
         return HookError(name.split(" ")[0], int(name.partition("#")[2]), str(args[1]), reason)
+    if kind == "join_cgroups" and failed.detail.isdigit():
+        opened = [str(op[2][0]) for op in plan if op[0] == "host_open_cgroup"]
+        reason = opened[int(failed.detail)]
     verb, what = _WORDS.get(kind, (kind.replace("_", " "), ""))
     named = _named(kind, args)
     verb, what = verb.format(*named), what.format(*named)
     words = strerror(failed.errno).lower()
-    if failed.detail and words not in failed.detail:
-        reason = f"{failed.detail}: {words}"
+    if failed.detail and words not in reason:
+        reason = f"{reason}: {words}"
     tried = "unable to start container process: error during container init: " + verb
     return KernelError(tried, pointer, failed.errno, what, hint, reason)
 

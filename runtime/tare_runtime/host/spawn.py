@@ -5,6 +5,7 @@ reported as `Failed(index, errno, detail)`, and host.explain finds the words for
 """
 
 import posix
+from errno import EPIPE
 
 from tare_runtime._core import ffi, lib
 from tare_runtime.plan.wire import encode
@@ -66,9 +67,11 @@ class Conversation:
         text: str = ffi.buffer(raw.text, raw.length)[:].decode("utf-8", "replace") if raw.type else ""
         return Message(raw.type, raw.value, raw.error, raw.fd, text)
 
-    def go(self, text: bytes = b"") -> None:
-        """Let init go on; `text`: the state document, where hooks follow."""
-        checked(lib.tare_go(self.fd, text, len(text)), "answer init")
+    def go(self, text: bytes = b"", cgroups: "list[int]" = []) -> None:  # noqa: B006  never changed
+        """Let init go on; `text`: the state document, where hooks follow; `cgroups`: what it will join."""
+        result = lib.tare_go(self.fd, text, len(text), cgroups, len(cgroups))
+        if result != -EPIPE:  # else init has ended, and why is what it said last
+            checked(result, "answer init")
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -82,15 +85,42 @@ class Conversation:
         self.close()
 
 
-def run_host_ops(ops: "list[Op]", first_index: int = 0) -> None:
-    """Carry out operations in this process. `first_index`: as for `spawn`. Raises: Failed."""
+def count_host_ops(plan: "list[Op]") -> int:
+    """How many operations at the plan's beginning are this process's."""
+    count = 0
+    while plan[count][0].startswith("host_"):
+        count += 1
+    return count
+
+
+def run_host_ops(ops: "list[Op]", first_index: int = 0) -> "list[int]":
+    """Carry out operations in this process: the files of cgroups that they opened, which are the caller's.
+
+    `first_index`: as for `spawn`. Raises: Failed.
+    """
     if not ops:
-        return
+        return []
     record = encode(ops, first_index)
-    index = ffi.new("int *")
-    result = lib.tare_host_run(ffi.from_buffer(record), len(record), index)
+    index, count = ffi.new("int *"), ffi.new("unsigned *")
+    cgroups = ffi.new("int[]", lib.MAX_CGROUPS)
+    result = lib.tare_host_run(ffi.from_buffer(record), len(record), index, cgroups, count)
+    opened = list(cgroups[0 : count[0]])
     if result < 0:
+        close_all(opened)
         raise Failed(index[0], -result, "")
+    return opened
+
+
+def unseen_process(conversation: Conversation, stage_one: int) -> int:
+    """Reap stage one; the pid of what it has cloned, if its message about that is unread, or 0."""
+    lib.tare_reap(stage_one)
+    message = conversation.receive()
+    return message.value if message.kind == CLONED else 0
+
+
+def close_all(fds: "list[int]") -> None:
+    for fd in fds:
+        posix.close(fd)
 
 
 def spawn(

@@ -12,7 +12,7 @@ from tare_runtime.cgroup.plan import ensure_unused, plan_cgroup
 from tare_runtime.config.read import load_config
 from tare_runtime.errors import RuntimeFailure
 from tare_runtime.host import spawn
-from tare_runtime.host.spawn import Conversation, checked, run_host_ops
+from tare_runtime.host.spawn import Conversation, checked, close_all, count_host_ops, run_host_ops
 from tare_runtime.plan.build import Request, plan_container
 from tare_runtime.state.store import GATE, OCI_VERSION, StateDir, StateStore, process_start
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Created:
     """A container that was made. Owned by the caller: `master` (-1: no terminal, or sent elsewhere)."""
 
-    __slots__ = ("config", "late_index", "late_ops", "master", "pid", "state", "state_dir")
+    __slots__ = ("cgroups", "config", "late_index", "late_ops", "master", "pid", "state", "state_dir")
 
     def __init__(self, config: "dict[str, Any]", state: "State", state_dir: StateDir) -> None:
         self.config = config
@@ -38,6 +38,7 @@ class Created:
         self.state_dir = state_dir
         self.pid = 0
         self.master = -1
+        self.cgroups: list[int] = []
         self.late_ops: list[Op] = []  # of the host, for when the process is there
         self.late_index = 0
 
@@ -106,7 +107,6 @@ def create_container(request: Request, settings: Settings) -> Created:
     state = _first_state(config, request, cgroup)
     created = Created(config, state, state_dir)
     try:
-        state_dir.write(state)
         _bring_up(created, plan, cgroup.late, request, settings)
     except BaseException as error:
         from tare_runtime.life.undo import undo_create
@@ -206,10 +206,7 @@ def timestamp() -> str:
 
 
 def _bring_up(created: Created, plan: "list[Op]", late: int, request: Request, settings: Settings) -> None:
-    host = 0
-    while plan[host][0].startswith("host_"):
-        host += 1
-    run_host_ops(plan[: host - late])
+    host = count_host_ops(plan)
     created.late_ops = plan[host - late : host]
     created.late_index = host - late
     gate = -1
@@ -224,9 +221,16 @@ def _bring_up(created: Created, plan: "list[Op]", late: int, request: Request, s
             posix.close(gate)
     with conversation:
         try:
+            # Side by side with init, which makes the namespaces meanwhile.
+            created.state_dir.write(created.state)
+            created.cgroups = run_host_ops(plan[: host - late])
             converse(created, conversation, plan, request, settings)
+        except BaseException:
+            created.pid = created.pid or spawn.unseen_process(conversation, stage_one)
+            raise
         finally:
-            lib.tare_reap(stage_one)
+            close_all(created.cgroups)
+            lib.tare_reap(stage_one)  # by now, or for the second time: then there is none
     if settings.pid_file:
         write_pid_file(settings.pid_file, created.pid)
 
@@ -245,6 +249,8 @@ def converse(
         kind = message.kind
         if kind == spawn.CLONED:
             _settle_process(created, message.value)
+            conversation.go(cgroups=created.cgroups)
+            created.state_dir.write(created.state)  # while init works
             conversation.go()
         elif kind == spawn.CONSOLE:
             created.master = hand_over_console(message.fd, message.text, settings)
@@ -287,7 +293,6 @@ def _settle_process(created: Created, pid: int) -> None:
     created.pid = pid
     created.state["pid"] = pid
     created.state["pidStart"] = process_start(pid)
-    created.state_dir.write(created.state)
     run_host_ops(created.late_ops, created.late_index)
     linux = created.config.get("linux") or {}
     if linux.get("uidMappings") or linux.get("gidMappings"):

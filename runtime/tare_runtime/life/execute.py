@@ -103,7 +103,7 @@ def _joins(state: "State", subgroups: "tuple[str, ...]") -> "list[Op]":
             below[name] = "".join("/" + part for part in parts)
     file = "/tasks" if cgroup["version"] == 1 else "/cgroup.procs"
     paths = {path + below.get(name, "") + file: 0 for name, path in cgroup["paths"].items()}
-    return [ops.open_cgroup("/linux/cgroupsPath", path) for path in paths]
+    return [ops.host_open_cgroup("/linux/cgroupsPath", path) for path in paths]
 
 
 def _start(done: Executed, state: "State", plan: "list[Op]", request: Request, settings: Settings) -> None:
@@ -112,17 +112,24 @@ def _start(done: Executed, state: "State", plan: "list[Op]", request: Request, s
         if pidfd >= 0:
             posix.close(pidfd)
         raise NotRunning(state["id"])
+    host = spawn.count_host_ops(plan)
     try:
         stage_one, conversation = spawn.spawn(
-            plan, 0, pidfd=pidfd, stdio=settings.stdio, preserve_fds=request.preserve_fds
+            plan[host:], host, pidfd=pidfd, stdio=settings.stdio, preserve_fds=request.preserve_fds
         )
     finally:
         posix.close(pidfd)
     with conversation:
+        cgroups: list[int] = []
         try:
-            _converse(done, conversation, plan, state, settings)
+            cgroups = spawn.run_host_ops(plan[:host])
+            _converse(done, conversation, plan, state, settings, cgroups)
+        except BaseException:
+            done.pid = done.pid or spawn.unseen_process(conversation, stage_one)
+            raise
         finally:
-            lib.tare_reap(stage_one)
+            spawn.close_all(cgroups)
+            lib.tare_reap(stage_one)  # by now, or for the second time: then there is none
     if settings.pid_file:
         write_pid_file(settings.pid_file, done.pid)
 
@@ -133,6 +140,7 @@ def _converse(
     plan: "list[Op]",
     state: "State",
     settings: Settings,
+    cgroups: "list[int]",
 ) -> None:
     begun = False
     while True:
@@ -140,7 +148,7 @@ def _converse(
         kind = message.kind
         if kind == spawn.CLONED:
             done.pid = message.value
-            conversation.go()
+            conversation.go(cgroups=cgroups)
         elif kind == spawn.CONSOLE:
             done.master = hand_over_console(message.fd, message.text, settings)
             conversation.go()

@@ -62,8 +62,9 @@ def plan_container(
     process = config["process"]
     new, joined = namespace_flags(config)
     own_user_namespace = bool(new & lib.CLONE_NEWUSER) or any(j[1] == lib.CLONE_NEWUSER for j in joined)
-    plan = list(cgroup.host_ops)
-    plan += _enter(config, cgroup, new, joined)
+    late = len(cgroup.host_ops) - cgroup.late
+    plan = cgroup.host_ops[:late] + cgroup.open_ops + cgroup.host_ops[late:]
+    plan += _enter(config, new, joined)
     if own_user_namespace:
         plan.append(ops.become_root("/linux/namespaces"))
     plan += _join(cgroup.open_ops)
@@ -122,11 +123,10 @@ def plan_exec(
     seccomp: "Seccomp | None",
 ) -> "list[Op]":
     """Operations of `exec`: into the namespaces `ns_flags` of the container, then as in `create`."""
-    plan: list[Op] = []
+    plan = list(open_ops)
     adjust = process.get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
-    plan += open_ops
     plan.append(ops.setns_process("/linux/namespaces", ns_flags))
     plan.append(ops.clone("", 0))  # a pid namespace is entered by children only (setns(2))
     plan += _join(open_ops)
@@ -140,14 +140,11 @@ def plan_exec(
     return plan
 
 
-def _enter(
-    config: "dict[str, Any]", cgroup: "CgroupPlan", new: int, joined: "list[tuple[str, int, str]]"
-) -> "list[Op]":
+def _enter(config: "dict[str, Any]", new: int, joined: "list[tuple[str, int, str]]") -> "list[Op]":
     plan: list[Op] = []
     adjust = config["process"].get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
-    plan += cgroup.open_ops
     if config.get("linux", {}).get("sysctl"):
         plan.append(ops.open_proc("/linux/sysctl"))
     plan += [ops.setns_path(pointer, flag, path) for pointer, flag, path in joined]
@@ -193,6 +190,7 @@ def _file_system(
     plan += plan_mounts(config, request.bundle, cgroup)
     plan += plan_devices(config, in_user_namespace=in_user_namespace, has_kcore=request.has_kcore)
     plan.append(ops.mkdir("/process/cwd", process["cwd"], 0o755))
+    plan.append(ops.recorded(""))
     if process.get("terminal"):
         plan.append(_console(process, bind_console=True))
     hooks = config.get("hooks") or {}

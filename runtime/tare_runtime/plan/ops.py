@@ -4,7 +4,7 @@ An operation is `(kind, pointer, args)`: its name in csrc/ops.h, the JSON pointe
 made it (RFC 6901; "" where the runtime itself asks for it), and its arguments in the order of the
 signature there. They run in the order of the list, at three places:
 
-- *host*: in the runtime's own process, before anything is spawned;
+- *host*: in the runtime's own process, side by side with *enter*, of which it needs nothing;
 - *enter*: in stage one of `init`, still in the caller's namespaces, up to and with `clone`;
 - *setup*: in the container's first process, from `clone` to `exec`.
 """
@@ -35,16 +35,16 @@ def host_device_filter(pointer: str, directory: str, program: bytes) -> Op:
     return ("host_device_filter", pointer, (directory, program))
 
 
-# --- enter ----------------------------------------------------------------------------------------------
-
-
-def open_cgroup(pointer: str, path: str) -> Op:
-    """Open the file by which `join_cgroups` will join a cgroup.
+def host_open_cgroup(pointer: str, path: str) -> Op:
+    """Open the file by which `join_cgroups` joins a cgroup, and hand it to the container's process.
 
     On v1 `path` ends in /tasks: a single thread that moves itself takes no thread-group lock, whose first
     use waits for an RCU grace period (13 ms measured) when a pid is written to cgroup.procs.
     """
-    return ("open_cgroup", pointer, (path,))
+    return ("host_open_cgroup", pointer, (path,))
+
+
+# --- enter ----------------------------------------------------------------------------------------------
 
 
 def oom_score_adj(pointer: str, value: int) -> Op:
@@ -78,8 +78,13 @@ SYNC_HOST_HOOKS = 2
 SYNC_START_HOOKS = 3
 
 
+def recorded(pointer: str) -> Op:
+    """Wait for the runtime's word that the state on disk names this process."""
+    return ("recorded", pointer, ())
+
+
 def join_cgroups(pointer: str) -> Op:
-    """Write "0" to every file that `open_cgroup` has opened: the writer itself joins."""
+    """Write "0" to every file that `host_open_cgroup` has opened: the writer itself joins."""
     return ("join_cgroups", pointer, ())
 
 
