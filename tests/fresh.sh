@@ -83,6 +83,7 @@ cd "$root"
 mkdir -p .old
 pivot_root . .old
 umount -l /.old
+mount --make-rshared /  # as systemd leaves it: dockerd looks, and behaves otherwise where it is not
 cd /src
 exec "$@"
 TEXT
