@@ -1,6 +1,7 @@
 """Runs a verb as the launcher does and reads from the interpreter itself what it imported.
 
-The launcher starts the one cached file that holds the hot path, so that is what is measured.
+The cached file that the launcher starts puts its modules into place without an import that could be seen, so
+what is run here is the same script without it: `-B` keeps a command from making one at its end.
 
 `-X importtime` writes one line per import the moment it happens, so it misses nothing of a process that
 ends in `posix._exit` or dies. Children do not inherit the option: only the runtime is seen.
@@ -17,18 +18,9 @@ from pathlib import Path
 from tests.arch.source_tree import ROOT
 
 MAIN = ROOT / "runtime/tare_runtime/__main__.py"
-CACHED = f"__pycache__/tare-runtime.{sys.implementation.cache_tag}.pyc"
 LIST = ROOT / "tests/arch/hotpath_modules.txt"
 IMPORT_LINE = re.compile(rb"^import time:\s+\d+ \|\s+\d+ \|\s*(\S+)$", re.MULTILINE)
-FLAGS = ["-I", "-S", "-X", "utf8", "-X", "importtime"]
-
-
-def make_cached_file() -> Path:
-    """Run a command that changes nothing: it writes the file where it is missing or stale."""
-    subprocess.run([sys.executable, "-I", "-S", "-X", "utf8", str(MAIN), "--version"], capture_output=True)
-    path = MAIN.parent / CACHED
-    assert path.exists(), f"no command has written {path}"
-    return path
+FLAGS = ["-I", "-S", "-B", "-X", "utf8", "-X", "importtime"]
 
 
 def bare_interpreter() -> set[str]:
@@ -37,7 +29,7 @@ def bare_interpreter() -> set[str]:
     return _names(done.stderr)
 
 
-def imports_of_command(arguments: list[str], script: Path = MAIN) -> set[str]:
+def imports_of_command(arguments: list[str]) -> set[str]:
     """Run `tare-runtime ARGUMENTS` to its end; the modules it loaded beyond a bare interpreter.
 
     Raises: AssertionError with the command's own words when it fails.
@@ -45,7 +37,7 @@ def imports_of_command(arguments: list[str], script: Path = MAIN) -> set[str]:
     # Files, not pipes: a container inherits them and would keep a pipe open after the runtime has ended.
     with tempfile.TemporaryFile() as out:
         done = subprocess.run(
-            [sys.executable, *FLAGS, str(script), *arguments],
+            [sys.executable, *FLAGS, str(MAIN), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

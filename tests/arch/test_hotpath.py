@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.arch.hotpath import MAIN, imports_of_command, make_cached_file, read_list, write_list
+from tests.arch.hotpath import MAIN, imports_of_command, read_list, write_list
 
 # Loading one of these costs from four to a hundred milliseconds: no list may ever hold them.
 NEVER = {
@@ -56,18 +56,17 @@ def set_process(bundle: Path, args: list[str]) -> None:
 def measured(bundle: Path) -> Iterator[dict[str, set[str]]]:
     """Each hot verb once, in the order a manager calls them."""
     root = f"--root={bundle / 'state'}"
-    script = make_cached_file()
     name = f"hotpath-{uuid.uuid4().hex[:12]}"
     found: dict[str, set[str]] = {}
     try:
-        found["create"] = imports_of_command([root, "create", "--bundle", str(bundle), name], script)
-        found["state"] = imports_of_command([root, "state", name], script)
-        found["start"] = imports_of_command([root, "start", name], script)
-        found["exec"] = imports_of_command([root, "exec", name, "/bin/true"], script)
-        found["kill"] = imports_of_command([root, "kill", name, "KILL"], script)
-        found["delete"] = imports_of_command([root, "delete", "--force", name], script)
+        found["create"] = imports_of_command([root, "create", "--bundle", str(bundle), name])
+        found["state"] = imports_of_command([root, "state", name])
+        found["start"] = imports_of_command([root, "start", name])
+        found["exec"] = imports_of_command([root, "exec", name, "/bin/true"])
+        found["kill"] = imports_of_command([root, "kill", name, "KILL"])
+        found["delete"] = imports_of_command([root, "delete", "--force", name])
         set_process(bundle, ["/bin/true"])
-        found["run"] = imports_of_command([root, "run", "--bundle", str(bundle), name], script)
+        found["run"] = imports_of_command([root, "run", "--bundle", str(bundle), name])
         yield found
     finally:
         # A failing step must not leave its container behind; an unknown name is no error here.

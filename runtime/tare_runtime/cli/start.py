@@ -19,7 +19,7 @@ def start(argv: "list[str]", finder: "Finder | None") -> int:
     from tare_runtime.cli.main import main
 
     code = main(argv)
-    if finder is None or finder.stale:
+    if (finder is None or finder.stale) and not sys.flags.dont_write_bytecode:
         from tare_runtime.onefile_write import write
 
         write()
