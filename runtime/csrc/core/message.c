@@ -72,7 +72,8 @@ int tare_go(int socket, const char *text, size_t length, const int *cgroups, uns
         memcpy(CMSG_DATA(item), cgroups, count * sizeof(int));
     }
     long sent = CORE_RETRY(sendmsg(socket, &message, MSG_NOSIGNAL));
-    return sent < 0 ? sent : 0;
+    // EPIPE: init has ended, and why is what it said last.
+    return sent < 0 && sent != -EPIPE ? sent : 0;
 }
 
 // A socket's path is limited to 107 bytes: the directory is named by its descriptor (unix(7)).

@@ -5,7 +5,6 @@ reported as `Failed(index, errno, detail)`, and host.explain finds the words for
 """
 
 import posix
-from errno import EPIPE
 
 from tare_runtime._core import ffi, lib
 from tare_runtime.plan.wire import encode
@@ -69,9 +68,7 @@ class Conversation:
 
     def go(self, text: bytes = b"", cgroups: "list[int]" = []) -> None:  # noqa: B006  never changed
         """Let init go on; `text`: the state document, where hooks follow; `cgroups`: what it will join."""
-        result = lib.tare_go(self.fd, text, len(text), cgroups, len(cgroups))
-        if result != -EPIPE:  # else init has ended, and why is what it said last
-            checked(result, "answer init")
+        checked(lib.tare_go(self.fd, text, len(text), cgroups, len(cgroups)), "answer init")
 
     def close(self) -> None:
         if self.fd >= 0:
