@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,7 +52,7 @@ static int fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-    char folder[PATH_MAX], python[PATH_MAX + 64];
+    char folder[PATH_MAX], python[PATH_MAX + 64], real[PATH_MAX];
     char package[PATH_MAX + 64], script[PATH_MAX + 128];
     char *args[MAX_ARGS + 8];
     int n = 0;
@@ -67,13 +69,16 @@ int main(int argc, char **argv)
     snprintf(package, sizeof package, "%s/lib/" PYTHON_DIR "/site-packages/tare_runtime", folder);
 #endif
     snprintf(script, sizeof script, "%s/__pycache__/tare-runtime." CACHE_TAG ".pyc", package);
+    const char *program = python;
     if (access(script, R_OK) < 0)
         snprintf(script, sizeof script, "%s/__main__.py", package);
+    else if (realpath(python, real)) // the cached file names all it needs: no virtual environment to look up
+        program = real;
     if (argc > MAX_ARGS) {
         errno = E2BIG;
         return fail("start with that many arguments:", python);
     }
-    args[n++] = python;
+    args[n++] = (char *)(uintptr_t)program;
     args[n++] = "-I";
     args[n++] = "-S";
     args[n++] = "-X";
@@ -84,6 +89,6 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         args[n++] = argv[i];
     args[n] = NULL;
-    execv(python, args);
-    return fail("start the interpreter", python);
+    execv(program, args);
+    return fail("start the interpreter", program);
 }

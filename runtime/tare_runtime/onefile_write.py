@@ -30,7 +30,7 @@ COLD = frozenset(
 # What the file does when the launcher runs it, behind the code of onefile.py and its table. --debug wants
 # tracebacks with line numbers, which the cached code does not have.
 _MAIN = """
-sys.path.insert(0, __file__.rpartition("/tare_runtime/")[0])
+sys.path[:0] = [__file__.rpartition("/tare_runtime/")[0], BACKEND]
 finder = serve({} if "--debug" in sys.argv else dict(TABLE), __file__)
 for verb in sys.argv:
     if verb in BATCHES and finder.table:
@@ -49,7 +49,9 @@ def write() -> None:
     try:
         table, batches, codes = _table()
         with open(f"{_PACKAGE}/onefile.py", encoding="utf-8") as source:
-            text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\nBATCHES = {batches!r}\n{_MAIN}"
+            text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\nBATCHES = {batches!r}\n"
+            # Where other libraries are: beside that of cffi.
+            text += f"BACKEND = {table['_cffi_backend'][0].rpartition('/')[0]!r}\n{_MAIN}"
         code = compile(text, PATH, "exec", dont_inherit=True, optimize=2)
         # PEP 552: magic, flags, and what an importer would check; a script's are not looked at. What stands
         # behind the script's code is read by it alone.

@@ -15,7 +15,8 @@ def start(argv: "list[str]", finder: "Finder | None") -> int:
     from gc import disable
 
     disable()  # a command ends before there is anything to collect
-    _find_backend()
+    if finder is None:
+        _find_backend()
     from tare_runtime.cli.main import main
 
     code = main(argv)
