@@ -51,7 +51,8 @@ def write() -> None:
         with open(f"{_PACKAGE}/onefile.py", encoding="utf-8") as source:
             text = f"{source.read()}\nTABLE = {tuple(table.items())!r}\nBATCHES = {batches!r}\n"
             # Where other libraries are: beside that of cffi.
-            text += f"BACKEND = {table['_cffi_backend'][0].rpartition('/')[0]!r}\n{_MAIN}"
+            backend = table.get("_cffi_backend", (_PACKAGE,))[0].rpartition("/")[0]
+            text += f"BACKEND = {backend!r}\n{_MAIN}"
         code = compile(text, PATH, "exec", dont_inherit=True, optimize=2)
         # PEP 552: magic, flags, and what an importer would check; a script's are not looked at. What stands
         # behind the script's code is read by it alone.
