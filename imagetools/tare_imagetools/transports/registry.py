@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tare_imagetools.registry.client import Repository
     from tare_imagetools.registry.session import SessionOptions
 
+LARGE_CHUNK = 8 << 20
+
 
 class RegistryEnd:
     """What source and sink share: one session, closed at the end."""
@@ -72,6 +74,8 @@ class RegistrySink(RegistryEnd):
         """`mount_from`: where the blobs come from, if that is a repository of a registry."""
         super().__init__(reference, options)
         self.chunk_size = chunk_size
+        if chunk_size > LARGE_CHUNK:  # a chunk is held in memory until the registry has it
+            self.parallel = 1
         self.mount_from = ""
         if mount_from and mount_from.host == reference.host and mount_from.repository != reference.repository:
             self.mount_from = mount_from.repository
