@@ -7,6 +7,7 @@ chunk is sent again. Spec: distribution-spec 1.1, "Pushing Blobs".
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
@@ -177,7 +178,7 @@ def next_location(answer: Answer, tried: str) -> str:
 
 def cancel(session: Session, location: str, scope: Scope, tried: str) -> None:
     """Tell the registry that the upload will not go on; what it answers does not matter."""
-    if session.retry.cancelled.is_set():
+    if session.retry.cancelled.is_set() and current_thread() is main_thread():
         return  # somebody waits for us to end; the registry forgets the upload by itself
     try:
         session.exchange("DELETE", location, scope, tried, {}, None).drain()
