@@ -1,4 +1,4 @@
-_API = ("Container", "Process", "State", "create", "get", "ids", "plan", "run")
+_API = ("Container", "Process", "State", "create", "get", "ids", "plan_of", "run")
 
 
 def __getattr__(name: str) -> object:

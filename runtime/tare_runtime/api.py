@@ -197,17 +197,22 @@ def run(
 ) -> int:
     """Create, start, wait and delete: the exit code of the container's program."""
     from tare_runtime.life.delete import clean_up
+    from tare_runtime.life.run import bring_up
+    from tare_runtime.life.undo import undo_create
 
     settings = Settings(root or default_root(), detached=False, stdio=stdio, warn=warn)
-    created = create_container(_request(bundle, id, gate=False, preserve_fds=0), settings)
-    process = Process(created.pid, created.master)
+    created = bring_up(_request(bundle, id, gate=False, preserve_fds=0), settings)
     try:
-        code = process.wait()
+        code = Process(created.pid).wait()
         assert code is not None
+    except BaseException as error:  # KeyboardInterrupt, as a rule: nothing goes on without us
+        undo_create(created, error)
+        raise
+    try:
         clean_up(created.state, created.state_dir, warn)
-        return code
     finally:
         created.close()
+    return code
 
 
 def get(id: str, *, root: "str | None" = None) -> Container:
@@ -221,7 +226,7 @@ def ids(*, root: "str | None" = None) -> "list[str]":
     return StateStore(root or default_root()).ids()
 
 
-def plan(bundle: str, id: str = "ID", *, root: "str | None" = None) -> "list[Op]":
+def plan_of(bundle: str, id: str = "ID", *, root: "str | None" = None) -> "list[Op]":
     """What `create` would do, in order; nothing is done. See tare_runtime.plan.ops."""
     from tare_runtime.config.read import load_config
 

@@ -104,7 +104,7 @@ def create_container(request: Request, settings: Settings) -> Created:
         state_dir.remove()
         state_dir.close()
         raise
-    state = _first_state(config, request, cgroup)
+    state = _first_state(config, request, cgroup, settings)
     created = Created(config, state, state_dir)
     try:
         _bring_up(created, plan, cgroup.late, request, settings)
@@ -166,7 +166,9 @@ def explained(error: BaseException, plan: "list[Op]", process: "dict[str, Any]")
 # --- the steps -------------------------------------------------------------------------------------------
 
 
-def _first_state(config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan") -> "State":
+def _first_state(
+    config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan", settings: Settings
+) -> "State":
     process = config["process"]
     rootfs = config["root"]["path"]
     state: State = {
@@ -185,6 +187,12 @@ def _first_state(config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan
         "process": {key: process[key] for key in _EXEC_DEFAULTS if key in process},
         "preserveFds": request.preserve_fds,
     }
+    if settings.config_path:  # this and the next: to make the plan again
+        state["configPath"] = absolute(settings.config_path)
+    if request.no_new_keyring:
+        state["noNewKeyring"] = True
+    if shares_pids(config):
+        state["sharesPids"] = True
     hooks = config.get("hooks") or {}
     later = {kind: hooks[kind] for kind in ("startContainer", "poststart", "poststop") if hooks.get(kind)}
     if later:
@@ -193,6 +201,18 @@ def _first_state(config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan
     if profile:
         state["seccomp"] = profile
     return state
+
+
+def absolute(path: str) -> str:
+    return path if path[:1] == "/" else f"{posix.getcwd()}/{path}"
+
+
+def shares_pids(config: "dict[str, Any]") -> bool:
+    """Whether others outlive the first process: it is not process 1 of a pid namespace of its own."""
+    for item in (config.get("linux") or {}).get("namespaces") or ():
+        if item["type"] == "pid":
+            return bool(item.get("path"))
+    return True
 
 
 _EXEC_DEFAULTS = ("user", "env", "cwd", "capabilities", "rlimits", "noNewPrivileges", "oomScoreAdj")

@@ -50,7 +50,7 @@ def delete_container(
 
 def clean_up(state: "State", state_dir: StateDir, warn: "Callable[[str], None] | None" = None) -> None:
     """Remove cgroups and state of a container whose process has ended; then its poststop hooks run."""
-    if "pid" not in state.get("namespaces", ("pid",)):
+    if state.get("sharesPids"):
         from tare_runtime.cgroup.life import kill_all
 
         kill_all(state, 9)

@@ -46,17 +46,23 @@ def signal_container(root: str, id: str, number: int, *, everyone: bool = False)
         have = status(state, state_dir.path)
     if have in ("stopped", "creating"):
         if everyone and have == "stopped":
+            if state.get("sharesPids"):
+                _kill_all(state, number)
             return
         raise NotRunning(id, have)
     if have == "paused" and number == KILL:
         _thaw(state)
     # Without a pid namespace of its own, nothing ends the others when the first process dies.
-    if everyone or (number == KILL and "pid" not in state.get("namespaces", ())):
-        from tare_runtime.cgroup.life import kill_all
-
-        kill_all(state, number)
+    if everyone or (number == KILL and state.get("sharesPids")):
+        _kill_all(state, number)
         return
     signal_process(state, number)
+
+
+def _kill_all(state: "State", number: int) -> None:
+    from tare_runtime.cgroup.life import kill_all
+
+    kill_all(state, number)
 
 
 def signal_process(state: "State", number: int) -> None:

@@ -11,14 +11,14 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
     `request.gate` must be false: nothing waits between create and start here.
     """
     if settings.detached:
-        _bring_up(request, settings).close()
+        bring_up(request, settings).close()
         return 0
     from tare_runtime.life.wait import Foreground
 
     if subreaper:
         lib.tare_subreaper(1)
     with Foreground() as foreground:
-        created = _bring_up(request, settings)
+        created = bring_up(request, settings)
         try:
             code = foreground.supervise(created.pid, created.master)
             if not keep:
@@ -30,7 +30,8 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
             created.close()
 
 
-def _bring_up(request: Request, settings: Settings) -> Created:
+def bring_up(request: Request, settings: Settings) -> Created:
+    """The container, with its program begun and its poststart hooks run. Owned by the caller."""
     created = create_container(request, settings)
     if (created.state.get("hooks") or {}).get("poststart"):
         _poststart(created)
@@ -44,6 +45,5 @@ def _poststart(created: Created) -> None:
     try:
         run_late_hooks("poststart", created.state, "running", fatal=True)
     except BaseException as error:
-        created.state["creating"] = True
         undo_create(created, error)
         raise

@@ -3,7 +3,7 @@
 import posix
 
 from tare_runtime._core import lib
-from tare_runtime.errors import NotRunning, StateError
+from tare_runtime.errors import NotRunning, RuntimeFailure, StateError
 from tare_runtime.host import spawn
 from tare_runtime.host.spawn import Conversation
 from tare_runtime.state.store import GATE, StateDir, StateStore, status
@@ -62,15 +62,20 @@ def _failure(root: str, state: "State", message: spawn.Message) -> BaseException
     from tare_runtime.life.create import Settings, explained, make_plan
     from tare_runtime.plan.build import Request
 
-    config = load_config(state["bundle"], state.get("configPath"))
+    failed = spawn.Failed(message.value, message.errno, message.text)
+    try:
+        config = load_config(state["bundle"], state.get("configPath"))
+    except RuntimeFailure as error:  # the bundle has changed since
+        reason = message.text or posix.strerror(message.errno).lower()
+        return RuntimeFailure(f"unable to start container process: {reason}", f"no more is known: {error}")
     request = Request(
         state["id"],
         state["bundle"],
         preserve_fds=state.get("preserveFds", 0),
+        no_new_keyring=state.get("noNewKeyring", False),
         has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )
     _, plan = make_plan(config, request, Settings(root))
-    failed = spawn.Failed(message.value, message.errno, message.text)
     return explained(failed, plan, config["process"])
 
 

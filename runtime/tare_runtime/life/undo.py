@@ -1,7 +1,7 @@
 """Taking back what a failed `create` or `run` has made, whatever stage it reached."""
 
 from tare_runtime._core import lib
-from tare_runtime.cgroup.life import remove_cgroups
+from tare_runtime.cgroup.life import kill_all, remove_cgroups
 from tare_runtime.errors import RuntimeFailure
 
 TYPE_CHECKING = False
@@ -20,11 +20,13 @@ def undo_create(created: "Created", cause: BaseException) -> None:
             pass
         lib.tare_reap(created.pid)
     try:
-        if created.state["creating"] is True and created.pid:
+        if created.pid:
             _poststop(created)
+        if created.state.get("sharesPids"):
+            kill_all(created.state, 9)
         remove_cgroups(created.state)
         created.state_dir.remove()
-    except (RuntimeFailure, OSError, KeyError) as error:
+    except (RuntimeFailure, OSError) as error:
         cause.add_note(f"clean-up failed too: {error}")
     created.close()
 

@@ -65,13 +65,19 @@ class StateStore:
                 raise _unusable("make container directory", path, error) from None
             # Until we hold the lock, another `create` may take our directory for a ruin and put its own in
             # its place, or a command that was late may remove it. Then we try again.
+            fd = -1
             try:
                 fd = posix.open(path, _DIRECTORY)
+                flock(fd, LOCK_EX)
+                if _is_at(fd, path) and not posix.listdir(fd):
+                    return StateDir(self.root, id, fd, fresh=True)
             except FileNotFoundError:
                 continue
-            flock(fd, LOCK_EX)
-            if _is_at(fd, path) and not posix.listdir(fd):
-                return StateDir(self.root, id, fd, fresh=True)
+            except OSError as error:
+                if fd >= 0:
+                    posix.close(fd)
+                posix.rmdir(path)
+                raise _unusable("open container directory", path, error) from None
             posix.close(fd)
         raise ContainerExists(id, self.root)
 
