@@ -54,7 +54,9 @@ class Finder:
     def load_batch(self, before_end: int, size: int) -> None:
         """Import the modules of a batch, each after those that it needs itself; up to the first stale one."""
         modules = sys.modules
-        for name, code in loads(pread(self.fd, size, self.end - before_end)):
+        batch = loads(pread(self.fd, size, self.end - before_end))
+        while batch:  # the first one stands last; each is let go of when it has run
+            name, code = batch.pop()
             if code is None:
                 __import__(name)  # an extension
                 continue

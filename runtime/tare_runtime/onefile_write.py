@@ -80,8 +80,8 @@ def _table() -> "tuple[dict[str, Entry], dict[str, tuple[int, int]], bytes]":
     return table, dict(zip(VERBS, places[len(found) :], strict=True)), b"".join(pieces)
 
 
-def _batch(verb: str, codes: "dict[str, CodeType | None]") -> "tuple[tuple[str, CodeType | None], ...]":
-    """What a verb imports at the top of its modules, each behind those that it needs."""
+def _batch(verb: str, codes: "dict[str, CodeType | None]") -> "list[tuple[str, CodeType | None]]":
+    """What a verb imports at the top of its modules, each before those that it needs."""
     order: dict[str, CodeType | None] = {}
 
     def add(name: str) -> None:
@@ -97,7 +97,7 @@ def _batch(verb: str, codes: "dict[str, CodeType | None]") -> "tuple[tuple[str, 
 
     for name in ("cli.start", "cli.main", f"verbs.{verb}"):
         add(f"tare_runtime.{name}")
-    return tuple(order.items())
+    return list(reversed(order.items()))
 
 
 # module → the modules that it imports when it is imported itself; filled in by `_code`
