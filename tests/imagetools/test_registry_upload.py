@@ -122,7 +122,8 @@ def test_a_registry_that_is_further_than_what_was_sent_is_not_believed(
 def test_an_upload_that_fails_is_cancelled(registry: HostileRegistry, repository: Repository) -> None:
     with pytest.raises(VerifyError):
         repository.put_blob(BLOB, stream(b"x" * len(CONTENT)))
-    assert [seen.method for seen in registry.seen if seen.path.endswith("/uploads/0")][-1] == "DELETE"
+    # The PUT breaks off on a connection of its own: the registry may note it behind the DELETE, or later.
+    assert "DELETE" in [seen.method for seen in registry.seen if seen.path.endswith("/uploads/0")]
     assert str(BLOB.digest) not in registry.stored
 
 
