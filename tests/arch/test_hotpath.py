@@ -25,7 +25,6 @@ OWN_MODULES_CAP = 34
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="runs containers: needs root"),
-    pytest.mark.skipif(not MAIN.exists(), reason="the runtime has no command line yet"),
 ]
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.arch.hotpath import MAIN
 from tests.arch.source_tree import ROOT
 
 pytestmark = pytest.mark.slow
@@ -86,7 +85,6 @@ def test_the_static_programs_keep_their_executable_bit(wheel: Path, installed: P
         assert not has_interpreter(program), f"{program} is linked dynamically"
 
 
-@pytest.mark.skipif(not MAIN.exists(), reason="the runtime has no command line yet")
 def test_the_commands_run_where_nothing_but_the_wheel_is(installed: Path) -> None:
     """An empty environment, no compiler, no PATH: the launcher finds the interpreter beside itself."""
     for command in (["tare-runtime", "--version"], ["tare-image", "--help"], ["tare", "--help"]):

@@ -75,8 +75,7 @@ int tare_socketpair(int *ours, int *theirs)
 }
 
 // The child shares our memory until it execs (vfork): it only moves descriptors, and leaves in *failure why
-// it could not. Each source is first lifted
-// above all targets, so that none is overwritten before it is used.
+// it could not. Each source is first lifted above all targets, so that none is overwritten before it is used.
 static void become_init(const struct tare_spawn *want, char **argv, volatile int *failure)
 {
     int base = 3 + want->preserve_fds, top = base + 8;

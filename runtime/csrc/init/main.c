@@ -1,7 +1,7 @@
 // init: carries a plan out, in two stages.
 //
-// Stage one runs where the runtime runs: it joins the namespaces that exist
-// already, then clones stage two with the new ones and goes. Stage two is the container's first process; it
+// Stage one runs where the runtime runs: it joins the namespaces that exist already, then
+// clones stage two with the new ones and goes. Stage two is the container's first process; it
 // walks the rest of the plan and becomes the container's program. It is executed from a sealed memfd before
 // it enters anything, is not dumpable, and holds no descriptor that it does not need: nothing of the
 // runtime's interpreter can be reached from inside a container (CVE-2019-5736, CVE-2024-21626).

@@ -62,7 +62,7 @@ FIELDS: dict[str, str] = {
 _PROPAGATIONS = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
 _FLAGS = ("plain-directory", "recursive", "copy-up", "optional")
 _HOW = ("pivot_root", "move", "chroot")
-_POINTS = {1: "id-maps", 2: "host-hooks", 3: "start-hooks"}
+_POINTS = {2: "host-hooks", 3: "start-hooks"}
 _REC = 1 << 14
 
 

@@ -73,7 +73,6 @@ def clone(pointer: str, ns_flags: int) -> Op:
 
 # --- setup: order and identity in the new namespaces -----------------------------------------------------
 
-SYNC_ID_MAPS = 1
 SYNC_HOST_HOOKS = 2
 SYNC_START_HOOKS = 3
 
