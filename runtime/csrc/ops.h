@@ -63,13 +63,14 @@
     X(ready, 63, "")                                                                                         \
     X(gate, 64, "")                                                                                          \
     X(close_fds, 65, "i")                                                                                    \
-    X(exec, 66, "bb")
+    X(exec, 66, "bb")                                                                                        \
+    X(attribute, 70, "ssi")
 
 enum {
 #define X(name, number, signature) OP_##name = number,
     TARE_OPS(X)
 #undef X
-        OP_LIMIT = 67,
+        OP_LIMIT = 96,
     OP_MAX_ARGS = 8,
     RECORD_MAGIC = 0x54415245, // "ERAT" in memory: not text anyone would send by mistake
     RECORD_VERSION = 1,

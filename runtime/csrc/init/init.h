@@ -47,6 +47,9 @@ int make_in_root(const char *path, mode_t mode, int is_file); // mkdir -p; an O_
 int open_parent_in_root(const char *path, const char **name); // parents made; *name: last component
 int open_proc_file(const char *path, int flags);              // below self.proc, no symlinks
 
+// attribute.c
+int open_own_proc_file(const char *name, int flags); // of this process, in self.proc
+
 // bytes.c: lists of NUL-ended strings
 int list_to_vector(const struct op *op, unsigned arg, char **vector, unsigned max);
 const char *list_value(const struct op *op, unsigned arg, const char *name);

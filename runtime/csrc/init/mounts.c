@@ -48,17 +48,34 @@ static int configure_one(int context, char *option)
     return SYS(syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, option, value, 0));
 }
 
+// Copies the first of comma separated options, without quotes: in quotes a comma is one of the value, as in
+// SELinux's categories. Returns how many bytes of `data` it is; more than OPTION_MAX do not fit.
+static size_t take_option(const char *data, char *option)
+{
+    size_t at = 0, kept = 0;
+    int quoted = 0;
+
+    for (; data[at] && (quoted || data[at] != ','); at++) {
+        if (at == OPTION_MAX)
+            return OPTION_MAX + 1;
+        if (data[at] == '"')
+            quoted = !quoted;
+        else
+            option[kept++] = data[at];
+    }
+    option[kept] = 0;
+    return at;
+}
+
 static int configure(int context, const char *data)
 {
     char option[OPTION_MAX + 1];
 
     while (*data) {
-        size_t length = strcspn(data, ",");
+        size_t length = take_option(data, option);
         if (length > OPTION_MAX)
             return -E2BIG;
-        memcpy(option, data, length);
-        option[length] = 0;
-        int result = length ? configure_one(context, option) : 0;
+        int result = *option ? configure_one(context, option) : 0;
         if (result < 0)
             return context_error(context, result);
         data += length + (data[length] == ',');

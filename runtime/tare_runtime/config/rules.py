@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from tare_runtime.config.shape import Found, Place
 
 NOT_DONE = "is not supported by this runtime yet"
-NO_SELINUX = "cannot be applied: SELinux is not enabled on this host"
+NO_SELINUX = "cannot be applied: SELinux is not enabled on this host: selinux is disabled or not supported"
+NO_APPARMOR = (
+    "unable to apply apparmor profile: AppArmor is not enabled on this host: apparmor is not supported"
+)
 
 RLIMITS = frozenset(
     "RLIMIT_" + name
@@ -78,11 +81,10 @@ def check_process(
         )
     if process.get("user", {}).get("umask", 0) > 0o777:
         found.append((((place, "user"), "umask"), "must lie between 0 and 511 (octal 777)"))
-    if process.get("apparmorProfile"):
-        off = "cannot be applied: AppArmor is not enabled on this host"
-        found.append(((place, "apparmorProfile"), NOT_DONE if has_apparmor() else off))
-    if process.get("selinuxLabel"):
-        found.append(((place, "selinuxLabel"), NOT_DONE if has_selinux() else NO_SELINUX))
+    if process.get("apparmorProfile") and not has_apparmor():
+        found.append(((place, "apparmorProfile"), NO_APPARMOR))
+    if process.get("selinuxLabel") and not has_selinux():
+        found.append(((place, "selinuxLabel"), NO_SELINUX))
     if warn and process.get("capabilities"):
         _warn_of_capabilities(process["capabilities"], warn)
     for name in ("scheduler", "ioPriority", "execCPUAffinity"):

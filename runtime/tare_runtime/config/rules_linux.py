@@ -55,7 +55,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
         from tare_runtime.seccomp.rules import check_seccomp
 
         check_seccomp(linux["seccomp"], found)
-    _check_not_done(linux, found)
+    _check_not_done(config, found)
 
 
 def _check_namespaces(entries: list[dict[str, Any]], found: Found) -> Namespaces:
@@ -216,7 +216,21 @@ def _check_resources(resources: dict[str, Any], found: Found) -> None:
             found.append((at("linux", "resources", "unified", key), "must be the name of one cgroup file"))
 
 
-def _check_not_done(linux: dict[str, Any], found: Found) -> None:
+def _check_mount_label(config: dict[str, Any], found: Found) -> None:
+    from tare_runtime.plan.labels import CONTEXT_ANNOTATION, CONTEXT_TYPES
+
+    if not has_selinux():
+        found.append((at("linux", "mountLabel"), NO_SELINUX))
+    elif '"' in config["linux"]["mountLabel"]:
+        found.append((at("linux", "mountLabel"), "must not hold a quotation mark"))
+    kind = (config.get("annotations") or {}).get(CONTEXT_ANNOTATION, "context")
+    if kind not in CONTEXT_TYPES:
+        problem = f"must be one of {', '.join(CONTEXT_TYPES)}, is {kind!r}"
+        found.append((at("annotations", CONTEXT_ANNOTATION), problem))
+
+
+def _check_not_done(config: dict[str, Any], found: Found) -> None:
+    linux = config["linux"]
     for field in ("timeOffsets", "memoryPolicy", "intelRdt", "netDevices"):
         if linux.get(field):
             found.append((at("linux", field), NOT_DONE))
@@ -228,4 +242,4 @@ def _check_not_done(linux: dict[str, Any], found: Found) -> None:
     if personality.get("flags"):
         found.append((at("linux", "personality", "flags"), NOT_DONE))
     if linux.get("mountLabel"):
-        found.append((at("linux", "mountLabel"), NOT_DONE if has_selinux() else NO_SELINUX))
+        _check_mount_label(config, found)

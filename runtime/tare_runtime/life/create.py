@@ -215,7 +215,17 @@ def shares_pids(config: "dict[str, Any]") -> bool:
     return True
 
 
-_EXEC_DEFAULTS = ("user", "env", "cwd", "capabilities", "rlimits", "noNewPrivileges", "oomScoreAdj")
+_EXEC_DEFAULTS = (
+    "user",
+    "env",
+    "cwd",
+    "capabilities",
+    "rlimits",
+    "noNewPrivileges",
+    "oomScoreAdj",
+    "apparmorProfile",
+    "selinuxLabel",
+)
 
 
 def timestamp() -> str:

@@ -72,7 +72,7 @@ def plan_container(
         plan.append(ops.cgroup_namespace("/linux/namespaces"))
     plan.append(ops.setsid(""))
     if not request.no_new_keyring:
-        plan.append(ops.keyring("", "_ses." + request.id))
+        plan += _keyring(process, request)
     plan += _names(config, new)
     plan += _file_system(config, request, cgroup, in_user_namespace=own_user_namespace)
     plan += plan_limits(process)
@@ -93,7 +93,12 @@ def plan_process(
     # Without no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)), so that one is given up last.
     keep = SYS_ADMIN if seccomp and not no_new_privs else 0
     env = _environment(process.get("env") or [])
-    plan = [ops.chdir("/process/cwd", process["cwd"])]
+    plan: list[Op] = []
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        from tare_runtime.plan.labels import plan_labels
+
+        plan += plan_labels(process)
+    plan.append(ops.chdir("/process/cwd", process["cwd"]))
     plan += identity.become(keep=keep, set_groups=request.set_groups)
     if not any(entry.startswith("HOME=") and entry != "HOME=" for entry in env):
         env = [entry for entry in env if entry != "HOME="]
@@ -127,6 +132,8 @@ def plan_exec(
     adjust = process.get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        plan.append(ops.open_proc("/process"))
     plan.append(ops.setns_process("/linux/namespaces", ns_flags))
     plan.append(ops.clone("", 0))  # a pid namespace is entered by children only (setns(2))
     plan += _join(open_ops)
@@ -145,11 +152,23 @@ def _enter(config: "dict[str, Any]", new: int, joined: "list[tuple[str, int, str
     adjust = config["process"].get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
+    process = config["process"]
     if config.get("linux", {}).get("sysctl"):
         plan.append(ops.open_proc("/linux/sysctl"))
+    elif process.get("apparmorProfile") or process.get("selinuxLabel"):
+        plan.append(ops.open_proc("/process"))
     plan += [ops.setns_path(pointer, flag, path) for pointer, flag, path in joined]
     plan.append(ops.clone("/linux/namespaces", new & ~lib.CLONE_NEWCGROUP))
     return plan
+
+
+def _keyring(process: "dict[str, Any]", request: Request) -> "list[Op]":
+    keyring = ops.keyring("", "_ses." + request.id)
+    if not process.get("selinuxLabel"):
+        return [keyring]
+    from tare_runtime.plan.labels import labelled_keyring
+
+    return labelled_keyring(process, keyring)
 
 
 def _join(open_ops: "list[Op]") -> "list[Op]":

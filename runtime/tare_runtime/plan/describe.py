@@ -57,6 +57,7 @@ FIELDS: dict[str, str] = {
     "gate": "",
     "close_fds": "first",
     "exec": "args env",
+    "attribute": "name text stack",
 }
 
 _PROPAGATIONS = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
@@ -103,7 +104,7 @@ def _words(name: str, arg: "Arg") -> object:
         return _HOW[arg]
     if name == "point":
         return _POINTS[arg]
-    return bool(arg) if name in ("set_groups", "bind_console") else arg
+    return bool(arg) if name in ("set_groups", "bind_console", "stack") else arg
 
 
 def _attributes(bits: int) -> "list[str]":

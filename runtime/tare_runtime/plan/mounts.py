@@ -87,6 +87,7 @@ class Options:
 def plan_mounts(config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan") -> "list[Op]":
     """All mounts of the config, in its order."""
     plan: list[Op] = []
+    label = (config.get("linux") or {}).get("mountLabel")
     for index, mount in enumerate(config.get("mounts", ())):
         pointer = f"/mounts/{index}"
         target = "/" + mount["destination"].lstrip("/")
@@ -97,6 +98,10 @@ def plan_mounts(config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan") -> 
         elif fstype in ("cgroup", "cgroup2"):
             plan += _cgroup(pointer, target, options, cgroup)
         else:
+            if label:
+                from tare_runtime.plan.labels import labelled
+
+                options.data = labelled(options.data, fstype, config)
             plan.append(_new(pointer, fstype, mount.get("source") or fstype, target, options))
     return plan
 

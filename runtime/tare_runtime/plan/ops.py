@@ -229,6 +229,14 @@ def rlimit(pointer: str, resource: int, soft: int, hard: int) -> Op:
     return ("rlimit", pointer, (resource, soft, hard))
 
 
+def attribute(pointer: str, name: str, text: str, *, stack: bool = False) -> Op:
+    """Write a security attribute of the process, /proc/self/attr/NAME.
+
+    `stack`: where AppArmor confines us already, add its profile ("exec PROFILE") to what is.
+    """
+    return ("attribute", pointer, (name, text, int(stack)))
+
+
 def chdir(pointer: str, path: str) -> Op:
     """Change directory and check that the result lies inside the root (CVE-2024-21626)."""
     return ("chdir", pointer, (path,))

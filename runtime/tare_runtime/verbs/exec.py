@@ -2,7 +2,7 @@
 
 import posix
 
-from tare_runtime.errors import UsageError
+from tare_runtime.errors import HostError, UsageError
 from tare_runtime.life.create import Settings
 from tare_runtime.life.execute import Executed, exec_process
 from tare_runtime.state.store import StateStore
@@ -57,9 +57,6 @@ def _process(options: "Options", id: str) -> "dict[str, Any]":
     """The process to run: the document of --process, or the container's own with what the flags change."""
     with StateStore(options.root).open(id) as state_dir:
         defaults: dict[str, Any] = state_dir.read()["process"]
-    for name in ("process_label", "apparmor"):
-        if getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} is not supported by this runtime yet")
     if options.process:
         from tare_runtime.config.read import load_process
 
@@ -68,7 +65,7 @@ def _process(options: "Options", id: str) -> "dict[str, Any]":
             process["capabilities"] = defaults["capabilities"]
         if options.tty:
             process["terminal"] = True
-        return process
+        return _labelled(process, options)
     if len(options.args) < 2:
         raise UsageError("tare-runtime exec: a command, or --process FILE, is wanted behind the id")
     process = dict(defaults)
@@ -84,6 +81,21 @@ def _process(options: "Options", id: str) -> "dict[str, Any]":
         process["user"] = _user(options, defaults.get("user") or {})
     if options.cap:
         process["capabilities"] = _with_capabilities(defaults.get("capabilities") or {}, options.cap)
+    return _labelled(process, options)
+
+
+def _labelled(process: "dict[str, Any]", options: "Options") -> "dict[str, Any]":
+    if options.apparmor or options.process_label:
+        from tare_runtime.config.rules import NO_APPARMOR, NO_SELINUX, has_apparmor, has_selinux
+
+        if options.apparmor:
+            process["apparmorProfile"] = options.apparmor
+            if not has_apparmor():
+                raise HostError(f"--apparmor {options.apparmor}: {NO_APPARMOR}")
+        if options.process_label:
+            process["selinuxLabel"] = options.process_label
+            if not has_selinux():
+                raise HostError(f"--process-label {options.process_label}: {NO_SELINUX}")
     return process
 
 
