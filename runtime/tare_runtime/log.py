@@ -16,33 +16,48 @@ _APPEND = posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC
 
 
 class Log:
-    """Where messages go: standard error for people, and the file of --log for managers."""
+    """Where messages go: standard error for people, and the target of --log for managers.
 
-    def __init__(self, path: str = "", format: str = DEFAULT_FORMAT, *, debug: bool = False) -> None:
-        self.path = path
+    `target`: [file:]PATH, journald:NAME or syslog:NAME. `level`: what it gets, "error", "warning" or "debug".
+    """
+
+    def __init__(
+        self, target: str = "", format: str = DEFAULT_FORMAT, *, debug: bool = False, level: str = "error"
+    ) -> None:
+        self.socket = target if target.startswith(("journald:", "syslog:")) else ""
+        self.path = "" if self.socket else target.removeprefix("file:")
         self.format = format
-        self.debug_wanted = debug
+        self.debug_wanted = debug or level == "debug"
+        self.warnings_wanted = self.debug_wanted or level == "warning"
 
     def error(self, message: str, hint: str = "") -> None:
         """Report what ended the command: on stderr, and as one line in the log."""
         _print(f"tare-runtime: {message}\n" + (f"hint: {hint}\n" if hint else ""))
-        if self.path:
-            self._write("error", f"{message} ({hint})" if hint else message)
+        self._record("error", f"{message} ({hint})" if hint else message)
 
     def warn(self, message: str) -> None:
-        """Report what the user should know. A log file gets it under --debug only: see above."""
+        """Report what the user should know. A log file gets it only where it is asked for: see above."""
         if not self.path:
             _print(f"tare-runtime: warning: {message}\n")
-        elif self.debug_wanted:
-            self._write("warning", message)
+        if self.socket or self.warnings_wanted:
+            self._record("warning", message)
 
     def debug(self, message: str) -> None:
         if not self.debug_wanted:
             return
-        if self.path:
-            self._write("debug", message)
-        else:
+        if not self.path and not self.socket:
             _print(f"tare-runtime: debug: {message}\n")
+        self._record("debug", message)
+
+    def _record(self, level: str, message: str) -> None:
+        if self.path:
+            self._write(level, message)
+        elif self.socket:
+            from tare_runtime.log_sockets import send
+
+            problem = send(self.socket, level, message)
+            if problem:
+                _print(f"tare-runtime: {problem}\n")
 
     def _write(self, level: str, message: str) -> None:
         now = timestamp()

@@ -10,11 +10,14 @@ import click
 import pytest
 from tare_runtime.cli.argv import parse
 from tare_runtime.cli.cold import click_group
-from tare_runtime.cli.table import COMMANDS, GLOBAL_OPTIONS
+from tare_runtime.cli.table import GLOBAL_OPTIONS
+from tare_runtime.cli.table_more import every_command
 from tare_runtime.errors import UsageError
 
 from tests.support.programs import BIN
 from tests.support.runtime import TARE_RUNTIME
+
+COMMANDS = every_command()
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tare_runtime.cli.table import Option
+    from tare_runtime.cli.table import Command, Option
 
 
 class Options:
@@ -42,9 +42,9 @@ def parse(argv: list[str]) -> Options:
     verb = rest[0]
     if verb == "help":
         options.help = True
-        options.verb = rest[1] if len(rest) > 1 and rest[1] in COMMANDS else ""
+        options.verb = rest[1] if len(rest) > 1 and _command(rest[1]) else ""
         return options
-    command = COMMANDS.get(verb)
+    command = _command(verb)
     if command is None:
         raise UsageError(f"unknown command {verb!r}", "see: tare-runtime --help")
     options.verb = verb
@@ -58,6 +58,15 @@ def parse(argv: list[str]) -> Options:
             _see(verb),
         )
     return options
+
+
+def _command(verb: str) -> Command | None:
+    command = COMMANDS.get(verb)
+    if command is None:
+        from tare_runtime.cli.table_more import MORE
+
+        command = MORE.get(verb)
+    return command
 
 
 def _read_options(

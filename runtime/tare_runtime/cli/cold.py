@@ -5,7 +5,8 @@ from __future__ import annotations
 import click  # noqa: TID253  imported on demand itself, by cli.main
 
 from tare_runtime.cli.main import show
-from tare_runtime.cli.table import COMMANDS, GLOBAL_OPTIONS
+from tare_runtime.cli.table import GLOBAL_OPTIONS
+from tare_runtime.cli.table_more import every_command
 from tare_runtime.errors import UsageError
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ def click_group() -> click.Group:
         help="A low-level OCI container runtime.",
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
     )
-    for name, command in COMMANDS.items():
+    for name, command in every_command().items():
         group.add_command(_click_command(name, command))
     return group
 
@@ -67,7 +68,7 @@ def _click_option(option: Option) -> click.Option:
     if kind == "count":
         return click.Option(names, type=click.IntRange(0), default=default, metavar=metavar, help=text)
     if kind == "text":
-        return click.Option(names, metavar=metavar, help=text)
+        return click.Option(names, default=default or None, metavar=metavar, help=text)
     return click.Option(names, type=click.Choice(list(kind)), default=default, metavar=metavar, help=text)
 
 

@@ -88,7 +88,7 @@ def open_log(options: Options | None, argv: list[str] = []) -> Log:  # noqa: B00
     from tare_runtime.log import Log
 
     if options is not None:
-        return Log(options.log, options.log_format, debug=options.debug)
+        return Log(options.log, options.log_format, debug=options.debug, level=options.log_level)
     return Log(_guess(argv, "log"), _guess(argv, "log-format"))
 
 

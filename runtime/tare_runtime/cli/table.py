@@ -1,4 +1,6 @@
-"""The one table of commands and options: it feeds the argv parser, and click's help and completion.
+"""The one table of commands and options: it feeds the argv parser, and click's help, completion and pages.
+
+Here are the commands of a container's life; cli.table_more has the rest, so that these need not load them.
 
 An option is `(name, letter, kind, default, metavar, help)`. Kinds: "flag" (no value; `=true` and `=false`
 are understood), "text", "count" (a number from 0 up), "list" (may be repeated) and a tuple of the words
@@ -13,17 +15,33 @@ Command = tuple[str, str, int, int, tuple[Option, ...], bool]
 
 GLOBAL_OPTIONS: tuple[Option, ...] = (
     ("debug", "", "flag", False, "", "write debug messages too"),
-    ("log", "", "text", "", "FILE", "append errors to FILE as well"),
+    ("log", "", "text", "", "TARGET", "send errors to [file:]FILE, journald:NAME or syslog:NAME as well"),
     ("log-format", "", ("text", "json"), "text", "FORMAT", "format of the log file: text or json"),
+    (
+        "log-level",
+        "",
+        ("error", "warning", "debug"),
+        "error",
+        "LEVEL",
+        "the least that the log gets",
+    ),
     ("root", "", "text", "", "DIR", "where container states are kept (default: /run/tare-runtime)"),
     ("systemd-cgroup", "", "flag", False, "", "have systemd make the cgroups"),
+    (
+        "cgroup-manager",
+        "",
+        ("cgroupfs", "systemd", "disabled"),
+        "cgroupfs",
+        "MANAGER",
+        "who makes the cgroups: the runtime itself, systemd, or nobody",
+    ),
     ("rootless", "", ("auto", "true", "false"), "auto", "WHEN", "ignore cgroup permission errors"),
     ("help", "h", "flag", False, "", "show this text"),
     ("version", "v", "flag", False, "", "show versions"),
 )
 
-_BUNDLE: Option = ("bundle", "b", "text", "", "DIR", "the bundle (default: the current directory)")
-_CONSOLE: Option = (
+BUNDLE: Option = ("bundle", "b", "text", "", "DIR", "the bundle (default: the current directory)")
+CONSOLE: Option = (
     "console-socket",
     "",
     "text",
@@ -31,20 +49,21 @@ _CONSOLE: Option = (
     "SOCKET",
     "send the terminal's master fd there",
 )
-_PID_FILE: Option = ("pid-file", "", "text", "", "FILE", "write the process id to FILE")
+PID_FILE: Option = ("pid-file", "", "text", "", "FILE", "write the process id to FILE")
 _PRESERVE: Option = ("preserve-fds", "", "count", 0, "N", "pass N more file descriptors, from 3 up")
-_DETACH: Option = ("detach", "d", "flag", False, "", "return once the process runs")
+DETACH: Option = ("detach", "d", "flag", False, "", "return once the process runs")
+CONFIG: Option = ("config", "f", "text", "", "FILE", "read FILE instead of the bundle's config.json")
 _CREATE: tuple[Option, ...] = (
-    _BUNDLE,
-    ("config", "f", "text", "", "FILE", "read FILE instead of the bundle's config.json"),
-    _CONSOLE,
+    BUNDLE,
+    CONFIG,
+    CONSOLE,
     ("pidfd-socket", "", "text", "", "SOCKET", "send a pidfd of the process to this socket"),
-    _PID_FILE,
+    PID_FILE,
     ("no-pivot", "", "flag", False, "", "do not use pivot_root, for a root file system on a ramdisk"),
     ("no-new-keyring", "", "flag", False, "", "keep the caller's session keyring"),
     _PRESERVE,
 )
-_FORMAT: Option = ("format", "f", ("table", "json"), "table", "FORMAT", "table or json")
+_REGEX: Option = ("regex", "r", "flag", False, "", "ID is a pattern: all containers that it is found in")
 
 COMMANDS: dict[str, Command] = {
     "create": ("create a container and leave it waiting for start", "ID", 1, 1, _CREATE, True),
@@ -55,7 +74,7 @@ COMMANDS: dict[str, Command] = {
         1,
         (
             *_CREATE,
-            _DETACH,
+            DETACH,
             ("keep", "", "flag", False, "", "do not delete the container when it ends"),
             ("no-subreaper", "", "flag", False, "", "do not adopt the container's orphans"),
         ),
@@ -68,7 +87,7 @@ COMMANDS: dict[str, Command] = {
         "ID [SIGNAL]",
         1,
         2,
-        (("all", "a", "flag", False, "", "to every process of the container"),),
+        (("all", "a", "flag", False, "", "to every process of the container"), _REGEX),
         True,
     ),
     "delete": (
@@ -76,7 +95,7 @@ COMMANDS: dict[str, Command] = {
         "ID",
         1,
         1,
-        (("force", "f", "flag", False, "", "kill it first if it runs; a missing one is no error"),),
+        (("force", "f", "flag", False, "", "kill it first if it runs; a missing one is no error"), _REGEX),
         True,
     ),
     "exec": (
@@ -86,7 +105,7 @@ COMMANDS: dict[str, Command] = {
         -1,
         (
             ("process", "p", "text", "", "FILE", "a JSON file with the process to run"),
-            _CONSOLE,
+            CONSOLE,
             ("pidfd-socket", "", "text", "", "SOCKET", "send a pidfd of the process to this socket"),
             ("tty", "t", "flag", False, "", "give it a terminal"),
             ("cwd", "", "text", "", "DIR", "working directory in the container"),
@@ -94,8 +113,8 @@ COMMANDS: dict[str, Command] = {
             ("user", "u", "text", "", "UID[:GID]", "run as this user"),
             ("additional-gids", "g", "list", (), "GID", "give it one more group"),
             ("cap", "c", "list", (), "CAP", "give it one more capability"),
-            _DETACH,
-            _PID_FILE,
+            DETACH,
+            PID_FILE,
             _PRESERVE,
             ("no-new-privs", "", "flag", False, "", "set no_new_privs"),
             ("process-label", "", "text", "", "LABEL", "SELinux label of the process"),
@@ -105,40 +124,4 @@ COMMANDS: dict[str, Command] = {
         ),
         False,
     ),
-    "list": (
-        "list the containers under the root directory",
-        "",
-        0,
-        0,
-        (_FORMAT, ("quiet", "q", "flag", False, "", "show ids only")),
-        True,
-    ),
-    "ps": ("show the processes of a container", "ID [PS OPTIONS...]", 1, -1, (_FORMAT,), False),
-    "pause": ("freeze every process of a container", "ID", 1, 1, (), True),
-    "resume": ("let a paused container go on", "ID", 1, 1, (), True),
-    "spec": (
-        "write a config.json to start from",
-        "",
-        0,
-        0,
-        (_BUNDLE, ("rootless", "", "flag", False, "", "for use without root")),
-        True,
-    ),
-    "features": ("show what this runtime can do, as JSON", "", 0, 0, (), True),
-    "plan": (
-        "show what create would do, in order, and do nothing",
-        "[ID]",
-        0,
-        1,
-        (
-            _BUNDLE,
-            ("config", "f", "text", "", "FILE", "read FILE instead of the bundle's config.json"),
-            ("json", "", "flag", False, "", "one JSON array instead of a table"),
-        ),
-        True,
-    ),
-    "completion": ("print the completion script of a shell", "SHELL", 1, 1, (), True),
 }
-
-# Cold commands that are answered by cli.cold instead of a module in verbs/.
-COLD = ("completion",)

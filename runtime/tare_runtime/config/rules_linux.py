@@ -50,7 +50,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     if linux.get("sysctl"):
         _check_sysctls(linux["sysctl"], namespaces, found)
     if "resources" in linux:
-        _check_resources(linux["resources"], found)
+        check_resources(linux["resources"], found)
     if "seccomp" in linux:
         from tare_runtime.seccomp.rules import check_seccomp
 
@@ -182,7 +182,7 @@ def _is_own(path: str, name: str) -> bool:
     return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
 
 
-def _check_resources(resources: dict[str, Any], found: Found) -> None:
+def check_resources(resources: dict[str, Any], found: Found) -> None:
     for index, rule in enumerate(resources.get("devices", ())):
         here = ("linux", "resources", "devices", index)
         if "allow" not in rule:

@@ -56,7 +56,9 @@ class Settings:
         "config_path",
         "console_socket",
         "detached",
+        "no_cgroups",
         "pid_file",
+        "pidfd_socket",
         "root",
         "rootless",
         "stdio",
@@ -72,9 +74,11 @@ class Settings:
         console_socket: str = "",
         detached: bool = True,
         pid_file: str = "",
+        pidfd_socket: str = "",
         stdio: "tuple[int, int, int]" = (0, 1, 2),
         rootless: str = "auto",
         systemd_cgroup: bool = False,
+        no_cgroups: bool = False,
         warn: "Callable[[str], None]" = lambda text: None,
     ) -> None:
         self.root = root
@@ -82,9 +86,11 @@ class Settings:
         self.console_socket = console_socket
         self.detached = detached
         self.pid_file = pid_file
+        self.pidfd_socket = pidfd_socket
         self.stdio = stdio
         self.rootless = rootless
         self.systemd_cgroup = systemd_cgroup
+        self.no_cgroups = no_cgroups
         self.warn = warn
 
 
@@ -119,13 +125,18 @@ def create_container(request: Request, settings: Settings) -> Created:
 def make_plan(
     config: "dict[str, Any]", request: Request, settings: Settings
 ) -> "tuple[CgroupPlan, list[Op]]":
-    cgroup = plan_cgroup(
-        config,
-        request.id,
-        systemd=settings.systemd_cgroup,
-        rootless=settings.rootless,
-        warn=settings.warn,
-    )
+    if settings.no_cgroups:
+        from tare_runtime.cgroup.none import no_cgroups
+
+        cgroup = no_cgroups(config, settings.warn)
+    else:
+        cgroup = plan_cgroup(
+            config,
+            request.id,
+            systemd=settings.systemd_cgroup,
+            rootless=settings.rootless,
+            warn=settings.warn,
+        )
     profile = (config.get("linux") or {}).get("seccomp")
     seccomp = None
     if profile:
@@ -279,6 +290,10 @@ def converse(
         kind = message.kind
         if kind == spawn.CLONED:
             _settle_process(created, message.value)
+            if settings.pidfd_socket:
+                from tare_runtime.life.channels import send_pidfd
+
+                send_pidfd(settings.pidfd_socket, created.pid, "standard")
             conversation.go(cgroups=created.cgroups)
             created.state_dir.write(created.state)  # while init works
             conversation.go()

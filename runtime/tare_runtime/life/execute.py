@@ -148,6 +148,10 @@ def _converse(
         kind = message.kind
         if kind == spawn.CLONED:
             done.pid = message.value
+            if settings.pidfd_socket:
+                from tare_runtime.life.channels import send_pidfd
+
+                send_pidfd(settings.pidfd_socket, done.pid, "setns")
             conversation.go(cgroups=cgroups)
         elif kind == spawn.CONSOLE:
             done.master = hand_over_console(message.fd, message.text, settings)

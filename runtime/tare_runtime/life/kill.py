@@ -54,15 +54,17 @@ def signal_container(root: str, id: str, number: int, *, everyone: bool = False)
         _thaw(state)
     # Without a pid namespace of its own, nothing ends the others when the first process dies.
     if everyone or (number == KILL and state.get("sharesPids")):
-        _kill_all(state, number)
-        return
+        reached = _kill_all(state, number)
+        if reached:
+            return
     signal_process(state, number)
 
 
-def _kill_all(state: "State", number: int) -> None:
+def _kill_all(state: "State", number: int) -> int:
+    """How many it reached: none where the container has no cgroups."""
     from tare_runtime.cgroup.life import kill_all
 
-    kill_all(state, number)
+    return kill_all(state, number)
 
 
 def signal_process(state: "State", number: int) -> None:

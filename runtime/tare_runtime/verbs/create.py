@@ -29,24 +29,18 @@ def request_of(options: "Options", *, gate: bool) -> Request:
 
 
 def settings_of(options: "Options", *, detached: bool) -> Settings:
-    refuse_pidfd_socket(options)
     return Settings(
         options.root,
         config_path=options.config or None,
         console_socket=options.console_socket,
         detached=detached,
         pid_file=options.pid_file,
+        pidfd_socket=options.pidfd_socket,
         rootless=options.rootless,
-        systemd_cgroup=options.systemd_cgroup,
+        systemd_cgroup=options.systemd_cgroup or options.cgroup_manager == "systemd",
+        no_cgroups=options.cgroup_manager == "disabled",
         warn=warner(options),
     )
-
-
-def refuse_pidfd_socket(options: "Options") -> None:
-    if options.pidfd_socket:
-        from tare_runtime.errors import UsageError
-
-        raise UsageError("--pidfd-socket is not supported by this runtime yet")
 
 
 def warner(options: "Options"):  # type: ignore[no-untyped-def]  # a function, whose type would be an import

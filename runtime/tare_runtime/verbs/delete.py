@@ -13,5 +13,13 @@ def run(options: "Options") -> int:
 
         open_log(options).warn(text)
 
-    delete_container(options.root, options.args[0], force=options.force, warn=warn)
+    def act(id: str) -> None:
+        delete_container(options.root, id, force=options.force, warn=warn)
+
+    if options.regex:
+        from tare_runtime.life.matching import for_each_match
+
+        for_each_match(options.root, options.args[0], act, warn)
+    else:
+        act(options.args[0])
     return 0

@@ -6,7 +6,7 @@ from tare_runtime.errors import HostError, UsageError
 from tare_runtime.life.create import Settings
 from tare_runtime.life.execute import Executed, exec_process
 from tare_runtime.state.store import StateStore
-from tare_runtime.verbs.create import refuse_pidfd_socket, warner
+from tare_runtime.verbs.create import warner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ _MAX_ID = (1 << 32) - 2  # the last one, -1, means "leave as it is" to the kerne
 
 
 def run(options: "Options") -> int:
-    refuse_pidfd_socket(options)
     id = options.args[0]
     process = _process(options, id)
     settings = Settings(
@@ -26,6 +25,7 @@ def run(options: "Options") -> int:
         console_socket=options.console_socket,
         detached=options.detach,
         pid_file=options.pid_file,
+        pidfd_socket=options.pidfd_socket,
         warn=warner(options),
     )
     if options.detach:

@@ -24,7 +24,8 @@ def run(options: "Options") -> int:
         options.root,
         config_path=options.config or None,
         rootless=options.rootless,
-        systemd_cgroup=options.systemd_cgroup,
+        systemd_cgroup=options.systemd_cgroup or options.cgroup_manager == "systemd",
+        no_cgroups=options.cgroup_manager == "disabled",
         warn=warner(options),
     )
     config = load_config(request.bundle, settings.config_path, warn=settings.warn)

@@ -19,7 +19,7 @@ _NEW_FILE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
 
 
 def run(options: Options) -> int:
-    path = (options.bundle + "/" if options.bundle else "") + "config.json"
+    path = options.config or (options.bundle + "/" if options.bundle else "") + "config.json"
     config = rootless_spec(posix.geteuid(), posix.getegid()) if options.rootless else default_spec()
     try:
         fd = posix.open(path, _NEW_FILE, 0o666)

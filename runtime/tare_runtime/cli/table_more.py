@@ -1,0 +1,80 @@
+"""The commands beside a container's life, in the same form as cli.table's."""
+
+from __future__ import annotations
+
+from tare_runtime.cli.table import BUNDLE, COMMANDS, CONFIG, Command, Option
+
+_FORMAT: Option = ("format", "f", ("table", "json"), "table", "FORMAT", "table or json")
+_UPDATE: tuple[Option, ...] = (
+    ("resources", "r", "text", "", "FILE", "read linux.resources from FILE, or from standard input (-)"),
+    ("blkio-weight", "", "text", "", "N", "weight of its block I/O, 10 to 1000"),
+    ("cpu-period", "", "text", "", "USEC", "period of the CPU quota"),
+    ("cpu-quota", "", "text", "", "USEC", "CPU time in each period, -1: no limit"),
+    ("cpu-burst", "", "text", "", "USEC", "unused CPU time that may be kept for later"),
+    ("cpu-share", "", "text", "", "N", "weight of its CPU time (1024 is usual)"),
+    ("cpu-rt-period", "", "text", "", "USEC", "period of the realtime quota (cgroup v1)"),
+    ("cpu-rt-runtime", "", "text", "", "USEC", "realtime CPU time in each period (cgroup v1)"),
+    ("cpu-idle", "", "text", "", "0|1", "run only where nothing else wants the CPU"),
+    ("cpuset-cpus", "", "text", "", "LIST", "CPUs to use"),
+    ("cpuset-mems", "", "text", "", "LIST", "memory nodes to use"),
+    ("memory", "", "text", "", "BYTES", "memory limit, -1: none; units k, m, g and t"),
+    ("memory-reservation", "", "text", "", "BYTES", "memory that is left to it under pressure"),
+    ("memory-swap", "", "text", "", "BYTES", "limit of memory and swap together, -1: none"),
+    ("kernel-memory", "", "text", "", "BYTES", "no effect: kernels have given this limit up"),
+    ("kernel-memory-tcp", "", "text", "", "BYTES", "no effect: kernels have given this limit up"),
+    ("pids-limit", "", "text", "", "N", "number of processes, -1: no limit"),
+    ("l3-cache-schema", "", "text", "", "SCHEMA", "cache allocation (Intel RDT)"),
+    ("mem-bw-schema", "", "text", "", "SCHEMA", "memory bandwidth (Intel RDT)"),
+)
+_EVENTS: tuple[Option, ...] = (
+    ("interval", "", "text", "5s", "TIME", "time between statistics, such as 500ms or 1m30s"),
+    ("stats", "", "flag", False, "", "show statistics once and end"),
+)
+
+
+def every_command() -> dict[str, Command]:
+    """The whole table, in the order of help."""
+    return COMMANDS | MORE
+
+
+MORE: dict[str, Command] = {
+    "list": (
+        "list the containers under the root directory",
+        "",
+        0,
+        0,
+        (_FORMAT, ("quiet", "q", "flag", False, "", "show ids only")),
+        True,
+    ),
+    "ps": ("show the processes of a container", "ID [PS OPTIONS...]", 1, -1, (_FORMAT,), False),
+    "update": ("change the limits of a container", "ID", 1, 1, _UPDATE, True),
+    "events": ("show statistics and memory shortages of a container", "ID", 1, 1, _EVENTS, True),
+    "pause": ("freeze every process of a container", "ID", 1, 1, (), True),
+    "resume": ("let a paused container go on", "ID", 1, 1, (), True),
+    "spec": (
+        "write a config.json to start from",
+        "",
+        0,
+        0,
+        (
+            BUNDLE,
+            ("config", "f", "text", "", "FILE", "write FILE instead of the bundle's config.json"),
+            ("rootless", "", "flag", False, "", "for use without root"),
+        ),
+        True,
+    ),
+    "features": ("show what this runtime can do, as JSON", "", 0, 0, (), True),
+    "plan": (
+        "show what create would do, in order, and do nothing",
+        "[ID]",
+        0,
+        1,
+        (
+            BUNDLE,
+            CONFIG,
+            ("json", "", "flag", False, "", "one JSON array instead of a table"),
+        ),
+        True,
+    ),
+    "completion": ("print the completion script of a shell", "SHELL", 1, 1, (), True),
+}
