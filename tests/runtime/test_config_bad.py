@@ -86,7 +86,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("process/cwd", ..., "/process/cwd", "is missing"),
         ("process/cwd", "", "/process/cwd", "is missing"),
         ("process/env", ["A"], "/process/env/0", "must be NAME=VALUE"),
-        ("process/user", {"uid": -1, "gid": 0}, "/process/user/uid", "must lie between 0 and 4294967295"),
+        ("process/user", {"uid": -1, "gid": 0}, "/process/user/uid", "must lie between 0 and 4294967294"),
         ("process/user", {"uid": 1.0, "gid": 0}, "/process/user/uid", "must be an integer"),
         ("process/user", {"uid": True, "gid": 0}, "/process/user/uid", "must be an integer"),
         ("process/terminal", "yes", "/process/terminal", "must be true or false"),
@@ -216,6 +216,104 @@ def test_a_field_that_breaks_a_rule_is_named(
     assert matching, violations
     assert words in matching[0]
     assert all(section for _, _, section in violations)
+
+
+def device_rule(**numbers: int) -> dict[str, Any]:
+    return {"devices": [{"allow": True, "type": "c", "access": "r", **numbers}]}
+
+
+_USERNS = [{"type": "mount"}, {"type": "user"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "at", "most"),
+    [
+        # dev_t of the kernel has 12 bits for a major and 20 for a minor number.
+        ("linux/resources", device_rule(major=4096), "/devices/0/major", 4095),
+        ("linux/resources", device_rule(major=2**40), "/devices/0/major", 4095),
+        ("linux/resources", device_rule(major=-2), "/devices/0/major", 4095),
+        ("linux/resources", device_rule(minor=1048576), "/devices/0/minor", 1048575),
+        ("linux/resources", device_rule(minor=2**63 - 1), "/devices/0/minor", 1048575),
+        (
+            "linux/resources",
+            {"blockIO": {"throttleReadBpsDevice": [{"major": 4096, "minor": 0, "rate": 1}]}},
+            "/blockIO/throttleReadBpsDevice/0/major",
+            4095,
+        ),
+        (
+            "linux/resources",
+            {"blockIO": {"weightDevice": [{"major": 8, "minor": 2**20, "weight": 10}]}},
+            "/blockIO/weightDevice/0/minor",
+            1048575,
+        ),
+        ("linux/resources", {"blockIO": {"weight": 9}}, "/blockIO/weight", 1000),
+        ("linux/resources", {"blockIO": {"leafWeight": 1001}}, "/blockIO/leafWeight", 1000),
+        (
+            "linux/resources",
+            {"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 5}]}},
+            "/blockIO/weightDevice/0/weight",
+            1000,
+        ),
+        ("linux/resources", {"memory": {"limit": -2}}, "/memory/limit", 2**63 - 1),
+        ("linux/resources", {"memory": {"swap": -2}}, "/memory/swap", 2**63 - 1),
+        ("linux/resources", {"memory": {"reservation": -9}}, "/memory/reservation", 2**63 - 1),
+        ("linux/resources", {"memory": {"swappiness": 101}}, "/memory/swappiness", 100),
+        ("linux/resources", {"cpu": {"idle": 2}}, "/cpu/idle", 1),
+        ("linux/devices", [{"type": "b", "path": "/d", "major": 4096, "minor": 0}], "/0/major", 4095),
+        ("linux/devices", [{"type": "b", "path": "/d", "major": 0, "minor": -1}], "/0/minor", 1048575),
+        # (uid_t)-1 is "as it is" to the kernel: the process would keep the id of the runtime.
+        ("process/user", {"uid": 2**32 - 1, "gid": 0}, "/uid", 2**32 - 2),
+        ("process/user", {"uid": 0, "gid": 2**32 - 1}, "/gid", 2**32 - 2),
+        ("process/user", {"uid": 0, "gid": 0, "additionalGids": [2**32 - 1]}, "/additionalGids/0", 2**32 - 2),
+        ("linux/devices", [{"type": "p", "path": "/d", "uid": 2**32 - 1}], "/0/uid", 2**32 - 2),
+        ("process/consoleSize", {"height": 65536, "width": 1}, "/height", 65535),
+        (
+            "linux/seccomp",  # 65536 would be cut to 0: success
+            {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 65536},
+            "/defaultErrnoRet",
+            4095,
+        ),
+        (
+            "linux/seccomp",
+            {
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{"names": ["getpid"], "action": "SCMP_ACT_TRACE", "errnoRet": 65536}],
+            },
+            "/syscalls/0/errnoRet",
+            65535,
+        ),
+    ],
+)
+def test_a_number_that_the_kernel_would_cut_or_read_as_another_is_refused(
+    tmp_path: Path, path: str, value: object, at: str, most: int
+) -> None:
+    violations = problems_of(tmp_path, json.dumps(changed(path, value)))
+    (matching,) = [problem for where, problem, _ in violations if where == f"/{path}{at}"]
+    assert f" and {most}, is " in matching
+
+
+def test_the_largest_numbers_the_kernel_knows_are_taken(tmp_path: Path) -> None:
+    config = changed(
+        "linux/resources",
+        {
+            **device_rule(major=4095, minor=1048575),
+            "memory": {"limit": -1, "swappiness": 2**64 - 1},
+            "blockIO": {"weight": 0, "leafWeight": 1000},
+        },
+    )
+    config["process"]["user"] = {"uid": 2**32 - 2, "gid": 2**32 - 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_config(str(tmp_path)) == config
+
+
+@pytest.mark.parametrize(("first", "size"), [(1, 2**32 - 1), (2**32 - 2, 2)])
+def test_an_id_map_that_runs_past_the_last_id_is_refused(tmp_path: Path, first: int, size: int) -> None:
+    config = changed("linux/namespaces", _USERNS)
+    whole = {"containerID": 0, "hostID": 0, "size": 2**32 - 1}
+    config["linux"]["gidMappings"] = [whole]
+    config["linux"]["uidMappings"] = [{"containerID": 0, "hostID": first, "size": size}]
+    ((pointer, problem, _),) = problems_of(tmp_path, json.dumps(config))
+    assert (pointer, "past the last id" in problem) == ("/linux/uidMappings/0/size", True)
 
 
 def test_every_violation_is_reported_at_once(tmp_path: Path) -> None:

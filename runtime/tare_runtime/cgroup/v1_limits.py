@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tare_runtime.config.rules_linux import UNSET
 from tare_runtime.plan import ops
 
 TYPE_CHECKING = False
@@ -74,6 +75,8 @@ def limit_ops(
     for section, member, controller, file in _PLAIN:
         value = resources.get(section, {}).get(member)
         if value is None or (not value and member in _ZERO_IS_UNSET):
+            continue
+        if member == "swappiness" and value == UNSET:
             continue
         writes.add(f"{section}/{member}", controller, file, str(value))
     if resources.get("blockIO"):

@@ -22,6 +22,7 @@ NAMESPACES = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
 PROPAGATION = (
     "", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable",
 )  # fmt: skip
+UNSET = 2**64 - 1  # the -1 of a manager that means "as it is", in a field without sign
 # Members that each entry of an array in `resources` must have.
 _NUMBERS = ("major", "minor")
 _REQUIRED = (
@@ -32,6 +33,7 @@ _REQUIRED = (
     ("blockIO", "throttleWriteIOPSDevice", (*_NUMBERS, "rate")),
     ("network", "priorities", ("name", "priority")),
 )
+_IDS = 2**32 - 1
 _IPC_SYSCTLS = (
     "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
     "kernel.shmmni", "kernel.shm_rmid_forced",
@@ -97,8 +99,11 @@ def _check_mappings(linux: dict[str, Any], namespaces: Namespaces, found: Found)
             for key in ("containerID", "hostID", "size"):
                 if key not in entry:
                     found.append((at("linux", field, index, key), "is missing"))
-            if entry.get("size") == 0:
+            size = entry.get("size")
+            if size == 0:
                 found.append((at("linux", field, index, "size"), "must be greater than zero"))
+            elif size and max(entry.get("containerID", 0), entry.get("hostID", 0)) + size > _IDS:
+                found.append((at("linux", field, index, "size"), f"reaches past the last id, {_IDS - 1}"))
     if "user" in namespaces and not namespaces["user"].get("path"):
         for field in ("uidMappings", "gidMappings"):
             if field not in given:
@@ -134,11 +139,9 @@ def _check_device(device: dict[str, Any], index: int, found: Found) -> None:
     if kind not in ("c", "b", "u", "p"):
         found.append((at(*here, "type"), f"must be c, b, u or p, is {kind!r}" if kind else "is missing"))
     elif kind != "p":
-        for field, most in (("major", 0xFFF), ("minor", 0xFFFFF)):
+        for field in _NUMBERS:
             if field not in device:
                 found.append((at(*here, field), "is missing"))
-            elif not 0 <= device[field] <= most:
-                found.append((at(*here, field), f"must lie between 0 and {most}, is {device[field]}"))
 
 
 def _check_sysctls(sysctls: dict[str, str], namespaces: Namespaces, found: Found) -> None:
@@ -193,9 +196,6 @@ def check_resources(resources: dict[str, Any], found: Found) -> None:
         access = rule.get("access", "")
         if not access or access.strip("rwm"):
             found.append((at(*here, "access"), f"must be letters of rwm, is {access!r}"))
-        numbers = (rule.get("major", -1), rule.get("minor", -1))
-        if min(numbers) < -1:
-            found.append((at(*here, "major"), "must be a device number, or -1 for all"))
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
         here = ("linux", "resources", "hugepageLimits", index)
         size = limit.get("pageSize", "")
@@ -209,11 +209,27 @@ def check_resources(resources: dict[str, Any], found: Found) -> None:
             for key in required:
                 if key not in entry:
                     found.append((at("linux", "resources", section, field, index, key), "is missing"))
+    _check_weights(resources.get("blockIO", {}), ("linux", "resources", "blockIO"), found)
+    swappiness = resources.get("memory", {}).get("swappiness", 0)
+    if 100 < swappiness != UNSET:
+        problem = f"must lie between 0 and 100, is {swappiness}"
+        found.append((at("linux", "resources", "memory", "swappiness"), problem))
     if "pids" in resources and "limit" not in resources["pids"]:
         found.append((at("linux", "resources", "pids", "limit"), "is missing"))
     for key in resources.get("unified", ()):
         if "/" in key or key in ("", ".", ".."):
             found.append((at("linux", "resources", "unified", key), "must be the name of one cgroup file"))
+
+
+def _check_weights(block_io: dict[str, Any], here: tuple[str, ...], found: Found) -> None:
+    entries: list[tuple[tuple[str | int, ...], dict[str, Any]]] = [(here, block_io)]
+    for index, entry in enumerate(block_io.get("weightDevice", ())):
+        entries.append(((*here, "weightDevice", index), entry))
+    for place, entry in entries:
+        for field in ("weight", "leafWeight"):
+            weight = entry.get(field)
+            if weight and not 10 <= weight <= 1000:
+                found.append((at(*place, field), f"must lie between 10 and 1000, is {weight}"))
 
 
 def _check_mount_label(config: dict[str, Any], found: Found) -> None:

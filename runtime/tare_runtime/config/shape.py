@@ -20,15 +20,18 @@ U32 = (0, 2**32 - 1)
 I32 = (-(2**31), 2**31 - 1)
 I64 = (-(2**63), 2**63 - 1)
 U64 = (0, 2**64 - 1)
+ID = (0, 2**32 - 2)  # the last number means "leave it as it is" to setresuid(2) and chown(2)
+MAJOR, MINOR = (0, 2**12 - 1), (0, 2**20 - 1)  # MKDEV lets what is larger run over into its neighbour
+LIMIT = (-1, 2**63 - 1)  # -1: none
 TEXTS = [str]
 TEXT_MAP = {str: str}
-ID_MAPS = [{"containerID": U32, "hostID": U32, "size": U32}]
+ID_MAPS = [{"containerID": ID, "hostID": ID, "size": U32}]
 
 _HOOKS = [{"path": str, "args": TEXTS, "env": TEXTS, "timeout": I64}]
 
 PROCESS = {
     "terminal": bool,
-    "consoleSize": {"height": U32, "width": U32},
+    "consoleSize": {"height": U16, "width": U16},
     "cwd": str,
     "env": TEXTS,
     "args": TEXTS,
@@ -49,24 +52,26 @@ PROCESS = {
     "ioPriority": {"class": str, "priority": I64},
     "execCPUAffinity": {"initial": str, "final": str},
     "user": {
-        "uid": U32,
-        "gid": U32,
+        "uid": ID,
+        "gid": ID,
         "umask": U32,
-        "additionalGids": [U32],
+        "additionalGids": [ID],
         "username": str,
     },
 }
 
-_RATES = [{"major": I64, "minor": I64, "rate": U64}]
+_RATES = [{"major": MAJOR, "minor": MINOR, "rate": U64}]
 
 RESOURCES = {
-    "devices": [{"allow": bool, "type": str, "major": I64, "minor": I64, "access": str}],
+    "devices": [
+        {"allow": bool, "type": str, "major": (-1, MAJOR[1]), "minor": (-1, MINOR[1]), "access": str}
+    ],
     "memory": {
-        "limit": I64,
-        "reservation": I64,
-        "swap": I64,
-        "kernel": I64,
-        "kernelTCP": I64,
+        "limit": LIMIT,
+        "reservation": LIMIT,
+        "swap": LIMIT,
+        "kernel": LIMIT,
+        "kernelTCP": LIMIT,
         "swappiness": U64,
         "disableOOMKiller": bool,
         "useHierarchy": bool,
@@ -81,13 +86,13 @@ RESOURCES = {
         "realtimePeriod": U64,
         "cpus": str,
         "mems": str,
-        "idle": I64,
+        "idle": (0, 1),
     },
     "pids": {"limit": I64},
     "blockIO": {
         "weight": U16,
         "leafWeight": U16,
-        "weightDevice": [{"major": I64, "minor": I64, "weight": U16, "leafWeight": U16}],
+        "weightDevice": [{"major": MAJOR, "minor": MINOR, "weight": U16, "leafWeight": U16}],
         "throttleReadBpsDevice": _RATES,
         "throttleWriteBpsDevice": _RATES,
         "throttleReadIOPSDevice": _RATES,
@@ -150,11 +155,11 @@ CONFIG = {
             {
                 "type": str,
                 "path": str,
-                "major": I64,
-                "minor": I64,
+                "major": MAJOR,
+                "minor": MINOR,
                 "fileMode": U32,
-                "uid": U32,
-                "gid": U32,
+                "uid": ID,
+                "gid": ID,
             }
         ],
         "netDevices": {str: {"name": str}},

@@ -27,6 +27,7 @@ _SECTION = ("linux", "seccomp")
 def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
     """Add to `found` what breaks a rule; the types have been checked before."""
     _check_action(seccomp.get("defaultAction", ""), ("defaultAction",), found)
+    _check_errno(seccomp, "defaultAction", "defaultErrnoRet", (), found)
     for field in ("listenerPath", "listenerMetadata"):
         if seccomp.get(field):
             found.append((at(*_SECTION, field), f"seccomp notification {NOT_DONE}"))
@@ -42,6 +43,7 @@ def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
         if not rule.get("names"):
             found.append((at(*_SECTION, "syscalls", index, "names"), "must hold at least one name"))
         _check_action(rule.get("action", ""), ("syscalls", index, "action"), found)
+        _check_errno(rule, "action", "errnoRet", ("syscalls", index), found)
         for number, arg in enumerate(rule.get("args", ())):
             here = (*_SECTION, "syscalls", index, "args", number)
             if arg.get("op") not in OPERATORS:
@@ -58,3 +60,13 @@ def _check_action(action: str, where: tuple[str | int, ...], found: Found) -> No
     elif action not in ACTIONS:
         problem = f"{action!r} is no action: SCMP_ACT_ERRNO … are" if action else "is missing"
         found.append((at(*_SECTION, *where), problem))
+
+
+def _check_errno(
+    entry: dict[str, Any], action: str, field: str, where: tuple[str | int, ...], found: Found
+) -> None:
+    """A filter has 16 bits for the number, and the kernel makes an error of 1 to 4095 only (seccomp(2))."""
+    most = {"SCMP_ACT_ERRNO": 4095, "SCMP_ACT_TRACE": 65535}.get(entry.get(action, ""))
+    number = entry.get(field, 0)
+    if most and number > most:
+        found.append((at(*_SECTION, *where, field), f"must lie between 0 and {most}, is {number}"))
