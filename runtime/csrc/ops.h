@@ -64,7 +64,13 @@
     X(gate, 64, "")                                                                                          \
     X(close_fds, 65, "i")                                                                                    \
     X(exec, 66, "bb")                                                                                        \
-    X(attribute, 70, "ssi")
+    X(attribute, 70, "ssi")                                                                                  \
+    X(time_namespace, 71, "s")                                                                               \
+    X(personality, 72, "i")                                                                                  \
+    X(scheduler, 73, "iiiiiii")                                                                              \
+    X(io_priority, 74, "i")                                                                                  \
+    X(cpu_affinity, 75, "b")                                                                                 \
+    X(memory_policy, 76, "ib")
 
 enum {
 #define X(name, number, signature) OP_##name = number,

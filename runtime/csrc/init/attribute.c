@@ -19,6 +19,15 @@ int open_own_proc_file(const char *name, int flags)
     return open_proc_file(path, flags);
 }
 
+// Such a link leads to no path, but to the namespace: it is followed in a directory that is checked to be
+// ours.
+int open_own_proc_link(const char *name)
+{
+    CLEANUP_FD int directory = open_own_proc_file("ns", O_PATH | O_DIRECTORY);
+
+    return directory < 0 ? directory : (int)SYS(openat(directory, name + 3, O_RDONLY | O_CLOEXEC));
+}
+
 // AppArmor has a directory of its own since kernel 5.8, so that it can stack with another module.
 static int open_attribute(const char *name, int flags)
 {

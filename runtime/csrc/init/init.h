@@ -49,6 +49,7 @@ int open_proc_file(const char *path, int flags);              // below self.proc
 
 // attribute.c
 int open_own_proc_file(const char *name, int flags); // of this process, in self.proc
+int open_own_proc_link(const char *name);            // what a link of its `ns` leads to
 
 // bytes.c: lists of NUL-ended strings
 int list_to_vector(const struct op *op, unsigned arg, char **vector, unsigned max);

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tare_runtime.config.shape import Found, Place
 
+_SCHEDULING = frozenset(("scheduler", "ioPriority", "execCPUAffinity"))
 NOT_DONE = "is not supported by this runtime yet"
 NO_SELINUX = "cannot be applied: SELinux is not enabled on this host: selinux is disabled or not supported"
 NO_APPARMOR = (
@@ -87,9 +88,10 @@ def check_process(
         found.append(((place, "selinuxLabel"), NO_SELINUX))
     if warn and process.get("capabilities"):
         _warn_of_capabilities(process["capabilities"], warn)
-    for name in ("scheduler", "ioPriority", "execCPUAffinity"):
-        if name in process:
-            found.append(((place, name), NOT_DONE))
+    if not _SCHEDULING.isdisjoint(process):
+        from tare_runtime.config.rules_scheduling import check_process as check_scheduling
+
+        check_scheduling(process, place, found)
 
 
 def check_texts(value: object, place: Place | None, found: Found) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Namespaces = dict[str, dict[str, Any]]
 
+_SCHEDULING = frozenset(("timeOffsets", "memoryPolicy", "personality"))
 NAMESPACES = ("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time")
 PROPAGATION = (
     "", "private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable",
@@ -57,6 +58,10 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
         from tare_runtime.seccomp.rules import check_seccomp
 
         check_seccomp(linux["seccomp"], found)
+    if not _SCHEDULING.isdisjoint(linux):
+        from tare_runtime.config.rules_scheduling import check_linux as check_scheduling
+
+        check_scheduling(linux, namespaces, found)
     _check_not_done(config, found)
 
 
@@ -70,8 +75,6 @@ def _check_namespaces(entries: list[dict[str, Any]], found: Found) -> Namespaces
             continue
         if name in namespaces:
             found.append((at("linux", "namespaces", index, "type"), f"namespace {name} is given twice"))
-        if name == "time":
-            found.append((at("linux", "namespaces", index, "type"), f"the time namespace {NOT_DONE}"))
         if entry.get("path") and entry["path"][0] != "/":
             problem = f"must be an absolute path, is {entry['path']!r}"
             found.append((at("linux", "namespaces", index, "path"), problem))
@@ -247,15 +250,8 @@ def _check_mount_label(config: dict[str, Any], found: Found) -> None:
 
 def _check_not_done(config: dict[str, Any], found: Found) -> None:
     linux = config["linux"]
-    for field in ("timeOffsets", "memoryPolicy", "intelRdt", "netDevices"):
+    for field in ("intelRdt", "netDevices"):
         if linux.get(field):
             found.append((at("linux", field), NOT_DONE))
-    personality = linux.get("personality", {})
-    if personality.get("domain", "LINUX") != "LINUX":
-        domain = personality["domain"]
-        problem = NOT_DONE if domain == "LINUX32" else f"must be LINUX or LINUX32, is {domain!r}"
-        found.append((at("linux", "personality", "domain"), problem))
-    if personality.get("flags"):
-        found.append((at("linux", "personality", "flags"), NOT_DONE))
     if linux.get("mountLabel"):
         _check_mount_label(config, found)

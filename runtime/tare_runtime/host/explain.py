@@ -4,7 +4,22 @@ Cold: loaded when something has failed. Callers match on some phrases; docker ta
 "executable file not found" and "no such file or directory", 126 from "permission denied".
 """
 
-from errno import EACCES, EBADMSG, EINVAL, EISDIR, ELOOP, ENODEV, ENOENT, ENOEXEC, ENOSPC, ENOTDIR, EPERM
+from errno import (
+    EACCES,
+    EBADMSG,
+    EBUSY,
+    EINVAL,
+    EISDIR,
+    ELOOP,
+    ENODEV,
+    ENOENT,
+    ENOEXEC,
+    ENOSPC,
+    ENOSYS,
+    ENOTDIR,
+    EPERM,
+    ERANGE,
+)  # fmt: skip
 from posix import strerror
 
 from tare_runtime.errors import KernelError, RuntimeFailure
@@ -46,6 +61,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "console": ("open a terminal", ""),
     "rlimit": ("set limit", "{0}"),
     "chdir": ("change directory to", "{0}"),
+    "time_namespace": ("make the time namespace", ""),
+    "personality": ("set the personality", ""),
+    "scheduler": ("set the scheduler", ""),
+    "io_priority": ("set the I/O priority", ""),
+    "cpu_affinity": ("set the processors to run on", ""),
+    "memory_policy": ("set the memory policy", ""),
     "attribute": ("write {1!r} to", "/proc/self/attr/{0}"),
     "user": ("become user", "{0}:{1}"),
     "capset": ("set capabilities", ""),
@@ -65,11 +86,23 @@ _HINTS: dict[tuple[str, int], str] = {
     ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
     ("clone", EINVAL): "this kernel lacks one of the namespaces",
     ("join_cgroups", ENOSPC): "the cpuset of the cgroup has no cpus or memory nodes",
+    ("join_cgroups", EINVAL): "a real-time scheduler needs resources.cpu.realtimeRuntime on cgroup v1",
     ("host_write", EINVAL): "the kernel does not take this value for the limit",
     ("host_write", ENOENT): "this kernel does not have the limit",
     ("host_write", EACCES): "the cgroup belongs to another user, or the limit is above its parent's",
     ("chdir", ENOENT): "process.cwd must be a directory in the container",
     ("chdir", EPERM): "process.cwd leads out of the container: that is refused",
+    ("time_namespace", ERANGE): "a clock would be before its beginning, or beyond its end",
+    ("time_namespace", EINVAL): "this kernel has no time namespaces (CONFIG_TIME_NS)",
+    (
+        "scheduler",
+        EPERM,
+    ): "it takes CAP_SYS_NICE on the host, and on cgroup v1 a cpu.rt_runtime_us for SCHED_FIFO",
+    ("scheduler", EBUSY): "the deadlines that were given out already leave no room for this one",
+    ("io_priority", EPERM): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN on the host",
+    ("cpu_affinity", EINVAL): "none of these processors is there, or in the cpuset of the process",
+    ("memory_policy", EINVAL): "none of these nodes is there, or in cpuset.mems of the container",
+    ("memory_policy", ENOSYS): "this kernel has no NUMA policies (CONFIG_NUMA)",
     ("attribute", ENOENT): "AppArmor: the profile is not loaded, see apparmor_parser(8)",
     ("attribute", EINVAL): "SELinux: the loaded policy does not know the label",
     ("sysctl", ENOENT): "this kernel has no such sysctl",

@@ -204,11 +204,15 @@ def _first_state(
         state["noNewKeyring"] = True
     if shares_pids(config):
         state["sharesPids"] = True
+    linux = config.get("linux") or {}
+    kept = {key: linux[key] for key in _EXEC_LINUX if key in linux}
+    if kept:
+        state["linux"] = kept
     hooks = config.get("hooks") or {}
     later = {kind: hooks[kind] for kind in ("startContainer", "poststart", "poststop") if hooks.get(kind)}
     if later:
         state["hooks"] = later
-    profile = (config.get("linux") or {}).get("seccomp")
+    profile = linux.get("seccomp")
     if profile:
         state["seccomp"] = profile
     return state
@@ -236,7 +240,11 @@ _EXEC_DEFAULTS = (
     "oomScoreAdj",
     "apparmorProfile",
     "selinuxLabel",
+    "scheduler",
+    "ioPriority",
+    "execCPUAffinity",
 )
+_EXEC_LINUX = ("memoryPolicy", "personality")
 
 
 def timestamp() -> str:

@@ -55,7 +55,8 @@ def exec_process(
         seccomp = load_filter(state["seccomp"], settings.root + CACHE_NAME)
     set_groups = posix.geteuid() == 0
     request = Request(id, state["bundle"], gate=False, preserve_fds=preserve_fds, set_groups=set_groups)
-    plan = plan_exec(process, request, _joins(state, cgroups), flags, seccomp)
+    joins = _joins(state, cgroups)
+    plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
     done = Executed()
     try:
         _start(done, state, plan, request, settings)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Seccomp = tuple[bytes, int]  # program, flags of seccomp(2)
 
+_PRIORITIES = frozenset(("scheduler", "ioPriority"))
+_OF_EACH_PROCESS = frozenset(("memoryPolicy", "personality"))
+
 
 class Request:
     """What beside the config decides a plan: the arguments of `create` and `run`."""
@@ -64,7 +67,11 @@ def plan_container(
     own_user_namespace = bool(new & lib.CLONE_NEWUSER) or any(j[1] == lib.CLONE_NEWUSER for j in joined)
     late = len(cgroup.host_ops) - cgroup.late
     plan = cgroup.host_ops[:late] + cgroup.open_ops + cgroup.host_ops[late:]
-    plan += _enter(config, new, joined)
+    plan += _enter(config, new, joined, in_user_namespace=own_user_namespace)
+    if new & lib.CLONE_NEWTIME:
+        from tare_runtime.plan.scheduling import plan_clocks
+
+        plan.append(plan_clocks(config["linux"]))
     if own_user_namespace:
         plan.append(ops.become_root("/linux/namespaces"))
     plan += _join(cgroup.open_ops)
@@ -76,7 +83,14 @@ def plan_container(
     plan += _names(config, new)
     plan += _file_system(config, request, cgroup, in_user_namespace=own_user_namespace)
     plan += plan_limits(process)
-    plan += plan_process(process, seccomp, request, start_hooks=_hooks(config, "startContainer"))
+    plan += plan_process(
+        process,
+        seccomp,
+        request,
+        linux=config.get("linux") or {},
+        in_user_namespace=own_user_namespace,
+        start_hooks=_hooks(config, "startContainer"),
+    )
     return plan
 
 
@@ -85,6 +99,8 @@ def plan_process(
     seccomp: "Seccomp | None",
     request: Request,
     *,
+    linux: "dict[str, Any]",
+    in_user_namespace: bool,
     start_hooks: "list[Op]" = [],  # noqa: B006  never changed
 ) -> "list[Op]":
     """From the working directory to exec; the same for a container's first process and for `exec`."""
@@ -94,6 +110,12 @@ def plan_process(
     keep = SYS_ADMIN if seccomp and not no_new_privs else 0
     env = _environment(process.get("env") or [])
     plan: list[Op] = []
+    if not _OF_EACH_PROCESS.isdisjoint(linux):
+        from tare_runtime.plan.scheduling import plan_of_each_process
+
+        plan += plan_of_each_process(linux)
+    if not _PRIORITIES.isdisjoint(process):
+        plan += _priorities(process, in_user_namespace=in_user_namespace, before_clone=False)
     if process.get("apparmorProfile") or process.get("selinuxLabel"):
         from tare_runtime.plan.labels import plan_labels
 
@@ -126,9 +148,20 @@ def plan_exec(
     open_ops: "list[Op]",
     ns_flags: int,
     seccomp: "Seccomp | None",
+    linux: "dict[str, Any]" = {},  # noqa: B006  never changed
 ) -> "list[Op]":
-    """Operations of `exec`: into the namespaces `ns_flags` of the container, then as in `create`."""
+    """Operations of `exec`: into the namespaces `ns_flags` of the container, then as in `create`.
+
+    `linux`: what of the container's config is for each of its processes (plan.scheduling).
+    """
     plan = list(open_ops)
+    in_user_namespace = bool(ns_flags & lib.CLONE_NEWUSER)
+    if process.get("execCPUAffinity"):
+        from tare_runtime.plan.scheduling import plan_affinity
+
+        plan += plan_affinity(process, "initial")
+    if not _PRIORITIES.isdisjoint(process):
+        plan += _priorities(process, in_user_namespace=in_user_namespace, before_clone=True)
     adjust = process.get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
@@ -137,28 +170,42 @@ def plan_exec(
     plan.append(ops.setns_process("/linux/namespaces", ns_flags))
     plan.append(ops.clone("", 0))  # a pid namespace is entered by children only (setns(2))
     plan += _join(open_ops)
-    if ns_flags & lib.CLONE_NEWUSER:
+    if process.get("execCPUAffinity"):
+        plan += plan_affinity(process, "final")
+    if in_user_namespace:
         plan.append(ops.become_root("/linux/namespaces"))
     plan.append(ops.setsid(""))
     if process.get("terminal"):
         plan.append(_console(process, bind_console=False))
     plan += plan_limits(process)
-    plan += plan_process(process, seccomp, request)
+    plan += plan_process(process, seccomp, request, linux=linux, in_user_namespace=in_user_namespace)
     return plan
 
 
-def _enter(config: "dict[str, Any]", new: int, joined: "list[tuple[str, int, str]]") -> "list[Op]":
+def _priorities(process: "dict[str, Any]", *, in_user_namespace: bool, before_clone: bool) -> "list[Op]":
+    from tare_runtime.plan.scheduling import plan_priorities
+
+    return plan_priorities(process, in_user_namespace=in_user_namespace, before_clone=before_clone)
+
+
+def _enter(
+    config: "dict[str, Any]", new: int, joined: "list[tuple[str, int, str]]", *, in_user_namespace: bool
+) -> "list[Op]":
     plan: list[Op] = []
     adjust = config["process"].get("oomScoreAdj")
     if adjust is not None:
         plan.append(ops.oom_score_adj("/process/oomScoreAdj", adjust))
     process = config["process"]
+    if not _PRIORITIES.isdisjoint(process):
+        plan += _priorities(process, in_user_namespace=in_user_namespace, before_clone=True)
     if config.get("linux", {}).get("sysctl"):
         plan.append(ops.open_proc("/linux/sysctl"))
+    elif new & lib.CLONE_NEWTIME:
+        plan.append(ops.open_proc("/linux/namespaces"))
     elif process.get("apparmorProfile") or process.get("selinuxLabel"):
         plan.append(ops.open_proc("/process"))
     plan += [ops.setns_path(pointer, flag, path) for pointer, flag, path in joined]
-    plan.append(ops.clone("/linux/namespaces", new & ~lib.CLONE_NEWCGROUP))
+    plan.append(ops.clone("/linux/namespaces", new & ~(lib.CLONE_NEWCGROUP | lib.CLONE_NEWTIME)))
     return plan
 
 

@@ -58,6 +58,12 @@ FIELDS: dict[str, str] = {
     "close_fds": "first",
     "exec": "args env",
     "attribute": "name text stack",
+    "time_namespace": "offsets",
+    "personality": "domain",
+    "scheduler": "policy sched_flags nice priority runtime_ns deadline_ns period_ns",
+    "io_priority": "io_priority",
+    "cpu_affinity": "cpus",
+    "memory_policy": "memory_mode nodes",
 }
 
 _PROPAGATIONS = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
@@ -115,6 +121,9 @@ def _attributes(bits: int) -> "list[str]":
 def _from_bytes(name: str, arg: bytes) -> object:
     if name == "program":
         return f"{len(arg) // 8} instructions"
+    if name in ("cpus", "nodes"):
+        bits = int.from_bytes(arg, "little")
+        return [number for number in range(len(arg) * 8) if bits >> number & 1]
     if name == "groups":
         return [int.from_bytes(arg[at : at + 4], "little") for at in range(0, len(arg), 4)]
     return [item.decode("utf-8", "replace") for item in arg.split(b"\0")[:-1]]

@@ -20,6 +20,7 @@ NAMESPACES: dict[str, int] = {
     "ipc": lib.CLONE_NEWIPC,
     "uts": lib.CLONE_NEWUTS,
     "cgroup": lib.CLONE_NEWCGROUP,
+    "time": lib.CLONE_NEWTIME,
 }
 
 # capabilities(7), in the order of their numbers

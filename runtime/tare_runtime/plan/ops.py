@@ -127,6 +127,11 @@ def keyring(pointer: str, name: str) -> Op:
     return ("keyring", pointer, (name,))
 
 
+def time_namespace(pointer: str, offsets: str) -> Op:
+    """Make a time namespace and enter it; `offsets`: lines as /proc/PID/timens_offsets takes them, or ""."""
+    return ("time_namespace", pointer, (offsets,))
+
+
 # --- setup: the file system ------------------------------------------------------------------------------
 
 # Flags of `mount` and `bind`.
@@ -227,6 +232,39 @@ def run_hook(pointer: str, name: str, path: str, argv: list[str], env: list[str]
 
 def rlimit(pointer: str, resource: int, soft: int, hard: int) -> Op:
     return ("rlimit", pointer, (resource, soft, hard))
+
+
+def personality(pointer: str, domain: int) -> Op:
+    return ("personality", pointer, (domain,))
+
+
+def scheduler(
+    pointer: str,
+    policy: int,
+    flags: int,
+    nice: int,
+    priority: int,
+    runtime_ns: int,
+    deadline_ns: int,
+    period_ns: int,
+) -> Op:
+    """Scheduling of the process, as sched_setattr(2) takes it. Also in stage one: children inherit it."""
+    return ("scheduler", pointer, (policy, flags, nice, priority, runtime_ns, deadline_ns, period_ns))
+
+
+def io_priority(pointer: str, priority: int) -> Op:
+    """Class and level as one number, as ioprio_set(2) takes them."""
+    return ("io_priority", pointer, (priority,))
+
+
+def cpu_affinity(pointer: str, mask: bytes) -> Op:
+    """Which processors the process may run on: a bit each, the first in the first byte."""
+    return ("cpu_affinity", pointer, (mask,))
+
+
+def memory_policy(pointer: str, mode: int, nodes: bytes) -> Op:
+    """NUMA policy; `mode` with its MPOL_F_* flags, `nodes` as a mask like that of `cpu_affinity`."""
+    return ("memory_policy", pointer, (mode, nodes))
 
 
 def attribute(pointer: str, name: str, text: str, *, stack: bool = False) -> Op:
