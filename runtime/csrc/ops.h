@@ -30,7 +30,7 @@
     X(join_cgroups, 30, "")                                                                                  \
     X(cgroup_namespace, 31, "")                                                                              \
     X(sync, 32, "i")                                                                                         \
-    X(become_root, 33, "")                                                                                   \
+    X(become_root, 33, "i")                                                                                  \
     X(setsid, 34, "")                                                                                        \
     X(loopback_up, 35, "")                                                                                   \
     X(sethostname, 36, "s")                                                                                  \

@@ -20,31 +20,40 @@ _TAIL_BYTES = 2048
 _SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25  # the signal module costs 5 ms
 
 
-def run_hooks(kind: str, hooks: list[dict[str, Any]], state_json: bytes, *, fatal: bool) -> list[HookError]:
+def run_hooks(
+    kind: str,
+    hooks: list[dict[str, Any]],
+    state_json: bytes,
+    *,
+    fatal: bool,
+    output: tuple[int, int] = (-1, -1),
+) -> list[HookError]:
     """Run the hooks of one kind in order; returns those that failed, which is for warnings.
 
+    `output`: files that get what they print, instead of being kept for the error; they stay the caller's.
     Spec: *runtime-spec 1.3, config.md, "POSIX-platform Hooks"*.
     Raises: HookError for the first that fails, if `fatal`.
     """
     failed: list[HookError] = []
     for index, hook in enumerate(hooks):
-        problem, output = _run(hook, state_json)
+        problem, words = _run(hook, state_json, output)
         if problem:
-            error = HookError(kind, index, hook["path"], problem, output)
+            error = HookError(kind, index, hook["path"], problem, words)
             if fatal:
                 raise error
             failed.append(error)
     return failed
 
 
-def _run(hook: dict[str, Any], state_json: bytes) -> tuple[str, str]:
+def _run(hook: dict[str, Any], state_json: bytes, output: tuple[int, int]) -> tuple[str, str]:
     """Run one hook to its end; returns (what went wrong or "", the end of its stderr)."""
     fds = [posix.memfd_create(name, posix.MFD_CLOEXEC) for name in ("hook-state", "hook-out", "hook-err")]
     try:
         posix.write(fds[0], state_json)
         posix.lseek(fds[0], 0, 0)
         try:
-            pid = _spawn(hook, fds)
+            out, err = (given if given >= 0 else kept for given, kept in zip(output, fds[1:], strict=True))
+            pid = _spawn(hook, [fds[0], out, err])
         except OSError as error:
             return (error.strerror or str(error)).lower(), ""
         problem = _wait(pid, hook.get("timeout", 0))

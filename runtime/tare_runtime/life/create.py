@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare_runtime.cgroup.paths import CgroupPlan
+    from tare_runtime.life.notify import Relay
     from tare_runtime.plan.ops import Op
 
     State = dict[str, Any]
@@ -30,7 +31,17 @@ if TYPE_CHECKING:
 class Created:
     """A container that was made. Owned by the caller: `master` (-1: no terminal, or sent elsewhere)."""
 
-    __slots__ = ("cgroups", "config", "late_index", "late_ops", "master", "pid", "state", "state_dir")
+    __slots__ = (
+        "cgroups",
+        "config",
+        "late_index",
+        "late_ops",
+        "master",
+        "pid",
+        "relay",
+        "state",
+        "state_dir",
+    )
 
     def __init__(self, config: "dict[str, Any]", state: "State", state_dir: StateDir) -> None:
         self.config = config
@@ -38,12 +49,15 @@ class Created:
         self.state_dir = state_dir
         self.pid = 0
         self.master = -1
+        self.relay: Relay | None = None  # of `run`, where NOTIFY_SOCKET is set
         self.cgroups: list[int] = []
         self.late_ops: list[Op] = []  # of the host, for when the process is there
         self.late_index = 0
 
     def close(self) -> None:
         self.state_dir.close()
+        if self.relay:
+            self.relay.close()
         if self.master >= 0:
             posix.close(self.master)
             self.master = -1
@@ -101,6 +115,10 @@ def create_container(request: Request, settings: Settings) -> Created:
     it is left. Raises: RuntimeFailure and its kin.
     """
     config = load_config(request.bundle, settings.config_path, warn=settings.warn)
+    if request.notify:
+        from tare_runtime.life.notify import prepare
+
+        config = prepare(config, request, settings.root)
     check_terminal(config["process"], settings.console_socket, detached=settings.detached)
     cgroup, plan = make_plan(config, request, settings)
     state_dir = StateStore(settings.root).create(request.id)
@@ -113,6 +131,8 @@ def create_container(request: Request, settings: Settings) -> Created:
     state = _first_state(config, request, cgroup, settings)
     created = Created(config, state, state_dir)
     try:
+        if request.notify:
+            _prepare_relay(created, request)
         _bring_up(created, plan, cgroup.late, request, settings)
     except BaseException as error:
         from tare_runtime.life.undo import undo_create
@@ -125,6 +145,13 @@ def create_container(request: Request, settings: Settings) -> Created:
 def make_plan(
     config: "dict[str, Any]", request: Request, settings: Settings
 ) -> "tuple[CgroupPlan, list[Op]]":
+    annotations = config.get("annotations") or {}
+    for name in annotations:
+        if name.startswith(("run.oci.", "module.wasm.")):
+            from tare_runtime.life.annotations import obey
+
+            obey(config, request, settings)
+            break
     if settings.no_cgroups:
         from tare_runtime.cgroup.none import no_cgroups
 
@@ -137,13 +164,27 @@ def make_plan(
             rootless=settings.rootless,
             warn=settings.warn,
         )
-    profile = (config.get("linux") or {}).get("seccomp")
-    seccomp = None
-    if profile:
-        from tare_runtime.seccomp.cache import CACHE_NAME, load_filter
+    if "run.oci.delegate-cgroup" in annotations:
+        from tare_runtime.life.annotations import delegate
 
-        seccomp = load_filter(profile, settings.root + CACHE_NAME)
+        delegate(cgroup, annotations["run.oci.delegate-cgroup"])
+    seccomp = seccomp_filter((config.get("linux") or {}).get("seccomp"), annotations, settings.root)
     return cgroup, plan_container(config, request, cgroup, seccomp)
+
+
+def seccomp_filter(
+    profile: "dict[str, Any] | None", annotations: "dict[str, str]", root: str
+) -> "tuple[bytes, int] | None":
+    """The program and the flags of a container's filter, or None where it has none."""
+    if "run.oci.seccomp_bpf_data" in annotations:
+        from tare_runtime.life.annotations import given_filter
+
+        return given_filter(annotations)
+    if not profile:
+        return None
+    from tare_runtime.seccomp.cache import CACHE_NAME, load_filter
+
+    return load_filter(profile, root + CACHE_NAME)
 
 
 def check_terminal(process: "dict[str, Any]", console_socket: str, *, detached: bool) -> None:
@@ -202,6 +243,8 @@ def _first_state(
         state["configPath"] = absolute(settings.config_path)
     if request.no_new_keyring:
         state["noNewKeyring"] = True
+    if request.notify:
+        state["notify"] = True
     if shares_pids(config):
         state["sharesPids"] = True
     linux = config.get("linux") or {}
@@ -216,6 +259,14 @@ def _first_state(
     if profile:
         state["seccomp"] = profile
     return state
+
+
+def _prepare_relay(created: Created, request: Request) -> None:
+    from tare_runtime.life.notify import Relay, make_folder
+
+    make_folder(created.state_dir.fd)
+    if not request.gate:  # else `start` has to do with it
+        created.relay = Relay(created.state_dir.fd, posix.environ[b"NOTIFY_SOCKET"])
 
 
 def absolute(path: str) -> str:

@@ -5,7 +5,14 @@ import posix
 from tare_runtime._core import lib
 from tare_runtime.errors import NotRunning, StateError
 from tare_runtime.host import spawn
-from tare_runtime.life.create import Settings, check_terminal, explained, hand_over_console, write_pid_file
+from tare_runtime.life.create import (
+    Settings,
+    check_terminal,
+    explained,
+    hand_over_console,
+    seccomp_filter,
+    write_pid_file,
+)
 from tare_runtime.plan import ops
 from tare_runtime.plan.build import Request, plan_exec
 from tare_runtime.plan.identity import NAMESPACES
@@ -48,13 +55,12 @@ def exec_process(
     flags = 0
     for name in state["namespaces"]:
         flags |= NAMESPACES[name]
-    seccomp = None
-    if state.get("seccomp"):
-        from tare_runtime.seccomp.cache import CACHE_NAME, load_filter
-
-        seccomp = load_filter(state["seccomp"], settings.root + CACHE_NAME)
-    set_groups = posix.geteuid() == 0
+    annotations = state["annotations"]
+    seccomp = seccomp_filter(state.get("seccomp"), annotations, settings.root)
+    keep_groups = "run.oci.keep_original_groups" in annotations
+    set_groups = posix.geteuid() == 0 and not keep_groups
     request = Request(id, state["bundle"], gate=False, preserve_fds=preserve_fds, set_groups=set_groups)
+    request.keep_groups = keep_groups
     joins = _joins(state, cgroups)
     plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
     done = Executed()

@@ -3,6 +3,7 @@
 Spec: runtime-spec 1.3, runtime.md "Lifecycle" steps 3 to 13; config.md "POSIX-platform Hooks".
 """
 
+from tare_runtime.errors import HostError
 from tare_runtime.host.hooks import run_hooks
 from tare_runtime.json_text import dumps
 from tare_runtime.plan.ops import SYNC_HOST_HOOKS
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from tare_runtime.errors import HookError
     from tare_runtime.host.spawn import Conversation
     from tare_runtime.life.create import Created
 
@@ -30,10 +32,31 @@ def answer_sync(created: "Created", conversation: "Conversation", point: int) ->
         hooks = created.config.get("hooks") or {}
         document = state_document(created.state, "creating")
         for kind in ("prestart", "createRuntime"):
-            run_hooks(kind, hooks.get(kind) or [], document, fatal=True)
+            _run(kind, hooks.get(kind) or [], document, created.state, fatal=True)
         conversation.go(state_document(_seen_inside(created.state), "creating"))
     else:
         conversation.go(state_document(_seen_inside(created.state), "created"))
+
+
+def _run(
+    kind: str, hooks: "list[dict[str, Any]]", document: bytes, state: "State", *, fatal: bool
+) -> "list[HookError]":
+    annotations = state["annotations"]
+    if "run.oci.hooks.stdout" not in annotations and "run.oci.hooks.stderr" not in annotations:
+        return run_hooks(kind, hooks, document, fatal=fatal)
+    from tare_runtime.host.spawn import close_all
+    from tare_runtime.life.annotations import hook_files
+
+    try:
+        output = hook_files(annotations)
+    except HostError:
+        if fatal:
+            raise
+        output = (-1, -1)  # what comes at the end is not held up by a file
+    try:
+        return run_hooks(kind, hooks, document, fatal=fatal, output=output)
+    finally:
+        close_all([fd for fd in output if fd >= 0])
 
 
 def _seen_inside(state: "State") -> "State":
@@ -54,6 +77,6 @@ def run_late_hooks(
     """poststart and poststop, from the copies in the state; `warn` hears of failures that are not fatal."""
     hooks = (state.get("hooks") or {}).get(kind)
     if hooks:
-        for failure in run_hooks(kind, hooks, state_document(state, status), fatal=fatal):
+        for failure in _run(kind, hooks, state_document(state, status), state, fatal=fatal):
             if warn:
                 warn(failure.message)

@@ -11,7 +11,12 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
     `request.gate` must be false: nothing waits between create and start here.
     """
     if settings.detached:
-        bring_up(request, settings).close()
+        created = bring_up(request, settings)
+        try:
+            if created.relay:
+                created.relay.until_ready(created.pid)
+        finally:
+            created.close()
         return 0
     from tare_runtime.life.wait import Foreground
 
@@ -20,6 +25,8 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
     with Foreground() as foreground:
         created = bring_up(request, settings)
         try:
+            if created.relay:
+                _relay_beside(created)
             code = foreground.supervise(created.pid, created.master)
             if not keep:
                 from tare_runtime.life.delete import clean_up
@@ -28,6 +35,16 @@ def run_container(request: Request, settings: Settings, *, keep: bool, subreaper
             return code
         finally:
             created.close()
+
+
+def _relay_beside(created: Created) -> None:
+    """In a thread, which ends with the container."""
+    from _thread import start_new_thread
+    from posix import getpid
+
+    relay = created.relay
+    assert relay
+    start_new_thread(relay.as_long_as, (created.pid, getpid()))
 
 
 def bring_up(request: Request, settings: Settings) -> Created:

@@ -15,30 +15,45 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 
-def start_container(root: str, id: str) -> None:
-    """Raises: StateError unless it is `created`; KernelError if its program cannot be executed."""
+def start_container(root: str, id: str, *, notify: bytes = b"") -> None:
+    """Raises: StateError unless it is `created`; KernelError if its program cannot be executed.
+
+    `notify`: the host's NOTIFY_SOCKET. If `create` has made one for the container, what that says is passed
+    on until it is ready.
+    """
     with StateStore(root).open(id) as state_dir:
         state = state_dir.read()
-        with Conversation(_knock(state_dir, state)) as conversation:
-            hooks = state.get("hooks") or {}
-            document = b""
-            if hooks.get("startContainer"):
-                from tare_runtime.life.hooks import state_document
+        if notify and state.get("notify"):
+            from tare_runtime.life.notify import Relay
 
-                document = state_document(state, "created")
-            conversation.go(document)
+            with Relay(state_dir.fd, notify) as relay:
+                _start(root, state_dir, state)
+                relay.until_ready(state["pid"])
+        else:
+            _start(root, state_dir, state)
+
+
+def _start(root: str, state_dir: StateDir, state: "State") -> None:
+    with Conversation(_knock(state_dir, state)) as conversation:
+        hooks = state.get("hooks") or {}
+        document = b""
+        if hooks.get("startContainer"):
+            from tare_runtime.life.hooks import state_document
+
+            document = state_document(state, "created")
+        conversation.go(document)
+        message = conversation.receive()
+        begun = message.kind == spawn.EXEC
+        if begun:
             message = conversation.receive()
-            begun = message.kind == spawn.EXEC
-            if begun:
-                message = conversation.receive()
-        if message.kind == spawn.FAILED:
-            raise _failure(root, state, message)
-        if not begun:
-            from tare_runtime.host.explain import died
+    if message.kind == spawn.FAILED:
+        raise _failure(root, state, message)
+    if not begun:
+        from tare_runtime.host.explain import died
 
-            raise died(state)
-        if hooks.get("poststart"):
-            _poststart(root, state)
+        raise died(state)
+    if hooks.get("poststart"):
+        _poststart(root, state)
 
 
 def _knock(state_dir: StateDir, state: "State") -> int:
@@ -75,6 +90,10 @@ def _failure(root: str, state: "State", message: spawn.Message) -> BaseException
         no_new_keyring=state.get("noNewKeyring", False),
         has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )
+    if state.get("notify"):
+        from tare_runtime.life.notify import prepare
+
+        config = prepare(config, request, root)
     _, plan = make_plan(config, request, Settings(root))
     return explained(failed, plan, config["process"])
 

@@ -27,11 +27,14 @@ class Request:
 
     __slots__ = (
         "bundle",
+        "environment",
         "gate",
         "has_kcore",
         "id",
+        "keep_groups",
         "no_new_keyring",
         "no_pivot",
+        "notify",
         "preserve_fds",
         "set_groups",
     )
@@ -54,6 +57,9 @@ class Request:
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds
+        self.keep_groups = False  # the caller's, instead of the config's
+        self.environment: list[str] = []  # what the container is told beside the config's
+        self.notify = False  # whether it gets a socket to say that it is ready
         self.set_groups = set_groups  # false where the user namespace's maps deny it: without root
         self.has_kcore = has_kcore  # whether this kernel has /proc/kcore, which /dev/core leads to
 
@@ -73,7 +79,7 @@ def plan_container(
 
         plan.append(plan_clocks(config["linux"]))
     if own_user_namespace:
-        plan.append(ops.become_root("/linux/namespaces"))
+        plan.append(ops.become_root("/linux/namespaces", keep_groups=request.keep_groups))
     plan += _join(cgroup.open_ops)
     if new & lib.CLONE_NEWCGROUP:
         plan.append(ops.cgroup_namespace("/linux/namespaces"))
@@ -108,7 +114,7 @@ def plan_process(
     no_new_privs = bool(process.get("noNewPrivileges"))
     # Without no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)), so that one is given up last.
     keep = SYS_ADMIN if seccomp and not no_new_privs else 0
-    env = _environment(process.get("env") or [])
+    env = _environment((process.get("env") or []) + request.environment)
     plan: list[Op] = []
     if not _OF_EACH_PROCESS.isdisjoint(linux):
         from tare_runtime.plan.scheduling import plan_of_each_process
@@ -173,7 +179,7 @@ def plan_exec(
     if process.get("execCPUAffinity"):
         plan += plan_affinity(process, "final")
     if in_user_namespace:
-        plan.append(ops.become_root("/linux/namespaces"))
+        plan.append(ops.become_root("/linux/namespaces", keep_groups=request.keep_groups))
     plan.append(ops.setsid(""))
     if process.get("terminal"):
         plan.append(_console(process, bind_console=False))

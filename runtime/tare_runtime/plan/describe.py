@@ -23,7 +23,7 @@ FIELDS: dict[str, str] = {
     "open_proc": "",
     "clone": "namespaces",
     "sync": "point",
-    "become_root": "",
+    "become_root": "keep_groups",
     "setsid": "",
     "loopback_up": "",
     "sethostname": "name",
@@ -110,7 +110,7 @@ def _words(name: str, arg: "Arg") -> object:
         return _HOW[arg]
     if name == "point":
         return _POINTS[arg]
-    return bool(arg) if name in ("set_groups", "bind_console", "stack") else arg
+    return bool(arg) if name in ("set_groups", "bind_console", "stack", "keep_groups") else arg
 
 
 def _attributes(bits: int) -> "list[str]":

@@ -97,9 +97,9 @@ def sync(pointer: str, point: int) -> Op:
     return ("sync", pointer, (point,))
 
 
-def become_root(pointer: str) -> Op:
+def become_root(pointer: str, *, keep_groups: bool = False) -> Op:
     """Take uid and gid 0 of the new user namespace, once its maps are written."""
-    return ("become_root", pointer, ())
+    return ("become_root", pointer, (int(keep_groups),))
 
 
 def setsid(pointer: str) -> Op:

@@ -16,7 +16,7 @@ def run(options: "Options") -> int:
 
 
 def request_of(options: "Options", *, gate: bool) -> Request:
-    return Request(
+    request = Request(
         options.args[0],
         absolute(options.bundle),
         gate=gate,
@@ -26,6 +26,19 @@ def request_of(options: "Options", *, gate: bool) -> Request:
         set_groups=posix.geteuid() == 0,
         has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )
+    request.notify = b"NOTIFY_SOCKET" in posix.environ
+    if options.preserve_fds or b"LISTEN_FDS" in posix.environ:
+        _pass_descriptors(request)
+    return request
+
+
+def _pass_descriptors(request: Request) -> None:
+    from tare_runtime.life.activation import check_passed, listen_fds
+
+    if b"LISTEN_FDS" in posix.environ:
+        count, request.environment = listen_fds()
+        request.preserve_fds += count
+    check_passed(request.preserve_fds)
 
 
 def settings_of(options: "Options", *, detached: bool) -> Settings:

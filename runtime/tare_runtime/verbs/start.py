@@ -1,5 +1,7 @@
 """start: let a created container run its program."""
 
+import posix
+
 from tare_runtime.life.start import start_container
 
 TYPE_CHECKING = False
@@ -8,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def run(options: "Options") -> int:
-    start_container(options.root, options.args[0])
+    start_container(options.root, options.args[0], notify=posix.environ.get(b"NOTIFY_SOCKET", b""))
     return 0
