@@ -15,7 +15,8 @@ import posix
 from tare_runtime._core import lib
 from tare_runtime.cli.main import default_root
 from tare_runtime.host.spawn import checked
-from tare_runtime.life.create import Settings, create_container, make_plan
+from tare_runtime.life.create import create_container, make_plan
+from tare_runtime.life.launch import Settings
 from tare_runtime.plan.build import Request
 from tare_runtime.state.store import StateStore, status
 from tare_runtime.verbs.create import absolute
@@ -135,12 +136,12 @@ class Container:
         return Process(done.pid, done.master)
 
     def pause(self) -> None:
-        from tare_runtime.verbs.pause import pause_container
+        from tare_runtime.life.freeze import pause_container
 
         pause_container(self.root, self.id)
 
     def resume(self) -> None:
-        from tare_runtime.verbs.resume import resume_container
+        from tare_runtime.life.freeze import resume_container
 
         resume_container(self.root, self.id)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare_runtime.cgroup.paths import CgroupPlan
-    from tare_runtime.life.create import Settings
+    from tare_runtime.life.launch import Settings
     from tare_runtime.plan.build import Request
 
 PREFIXES = ("run.oci.", "module.wasm.")

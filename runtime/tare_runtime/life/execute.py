@@ -4,15 +4,7 @@ import posix
 
 from tare_runtime._core import lib
 from tare_runtime.errors import NotRunning, StateError
-from tare_runtime.host import spawn
-from tare_runtime.life.create import (
-    Settings,
-    check_terminal,
-    explained,
-    hand_over_console,
-    seccomp_filter,
-    write_pid_file,
-)
+from tare_runtime.life.launch import Process, Settings, bring_up, check_terminal, explained, seccomp_filter
 from tare_runtime.plan import ops
 from tare_runtime.plan.build import Request, plan_exec
 from tare_runtime.plan.identity import NAMESPACES
@@ -27,14 +19,22 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 
-class Executed:
-    """A process in a container; `master` (-1: none) is the caller's."""
+class Executed(Process):
+    """Another process in a container."""
 
-    __slots__ = ("master", "pid")
+    __slots__ = ("state",)
 
-    def __init__(self) -> None:
-        self.pid = 0
-        self.master = -1
+    pidfd_name = "setns"
+
+    def __init__(self, state: "State") -> None:
+        super().__init__()
+        self.state = state
+
+    def settled(self, *, begun: bool, gone: bool) -> None:
+        if not begun:
+            from tare_runtime.host.explain import died
+
+            raise died(self.state)
 
 
 def exec_process(
@@ -63,18 +63,12 @@ def exec_process(
     request.keep_groups = keep_groups
     joins = _joins(state, cgroups)
     plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
-    done = Executed()
+    done = Executed(state)
     try:
-        _start(done, state, plan, request, settings)
+        bring_up(done, plan, settings, preserve_fds=preserve_fds, pidfd=_pidfd_of(state))
     except BaseException as error:
-        if done.pid:
-            try:
-                posix.kill(done.pid, 9)
-            except ProcessLookupError:
-                pass
-            lib.tare_reap(done.pid)
-        if done.master >= 0:
-            posix.close(done.master)
+        done.kill()
+        done.close()
         raise explained(error, plan, process) from error
     return done
 
@@ -113,67 +107,10 @@ def _joins(state: "State", subgroups: "tuple[str, ...]") -> "list[Op]":
     return [ops.host_open_cgroup("/linux/cgroupsPath", path) for path in paths]
 
 
-def _start(done: Executed, state: "State", plan: "list[Op]", request: Request, settings: Settings) -> None:
-    pidfd = lib.tare_pidfd_open(state["pid"])
+def _pidfd_of(state: "State") -> int:
+    pidfd: int = lib.tare_pidfd_open(state["pid"])
     if pidfd < 0 or process_start(state["pid"]) != state["pidStart"]:
         if pidfd >= 0:
             posix.close(pidfd)
         raise NotRunning(state["id"])
-    host = spawn.count_host_ops(plan)
-    try:
-        stage_one, conversation = spawn.spawn(
-            plan[host:], host, pidfd=pidfd, stdio=settings.stdio, preserve_fds=request.preserve_fds
-        )
-    finally:
-        posix.close(pidfd)
-    with conversation:
-        cgroups: list[int] = []
-        try:
-            cgroups = spawn.run_host_ops(plan[:host])
-            _converse(done, conversation, plan, state, settings, cgroups)
-        except BaseException:
-            done.pid = done.pid or spawn.unseen_process(conversation, stage_one)
-            raise
-        finally:
-            spawn.close_all(cgroups)
-            lib.tare_reap(stage_one)  # by now, or for the second time: then there is none
-    if settings.pid_file:
-        write_pid_file(settings.pid_file, done.pid)
-
-
-def _converse(
-    done: Executed,
-    conversation: spawn.Conversation,
-    plan: "list[Op]",
-    state: "State",
-    settings: Settings,
-    cgroups: "list[int]",
-) -> None:
-    begun = False
-    while True:
-        message = conversation.receive()
-        kind = message.kind
-        if kind == spawn.CLONED:
-            done.pid = message.value
-            if settings.pidfd_socket:
-                from tare_runtime.life.channels import send_pidfd
-
-                send_pidfd(settings.pidfd_socket, done.pid, "setns")
-            conversation.go(cgroups=cgroups)
-        elif kind == spawn.CONSOLE:
-            done.master = hand_over_console(message.fd, message.text, settings)
-            conversation.go()
-        elif kind == spawn.EXEC:
-            begun = True
-        elif kind == spawn.WARNED:
-            from tare_runtime.host.explain import warning
-
-            settings.warn(warning(plan, message.value, message.errno, message.text))
-        elif kind == spawn.FAILED:
-            raise spawn.Failed(message.value, message.errno, message.text)
-        else:
-            break
-    if not begun:
-        from tare_runtime.host.explain import died
-
-        raise died(state)
+    return pidfd

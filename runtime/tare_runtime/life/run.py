@@ -1,7 +1,8 @@
 """create and start in one, and the foreground."""
 
 from tare_runtime._core import lib
-from tare_runtime.life.create import Created, Settings, create_container
+from tare_runtime.life.create import Created, create_container
+from tare_runtime.life.launch import Settings
 from tare_runtime.plan.build import Request
 
 

@@ -74,7 +74,8 @@ def _knock(state_dir: StateDir, state: "State") -> int:
 def _failure(root: str, state: "State", message: spawn.Message) -> BaseException:
     """The plan is made again to find what the failed operation was: it is the same every time."""
     from tare_runtime.config.read import load_config
-    from tare_runtime.life.create import Settings, explained, make_plan
+    from tare_runtime.life.create import make_plan
+    from tare_runtime.life.launch import Settings, explained
     from tare_runtime.plan.build import Request
 
     failed = spawn.Failed(message.value, message.errno, message.text)

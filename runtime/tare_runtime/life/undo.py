@@ -1,6 +1,5 @@
 """Taking back what a failed `create` or `run` has made, whatever stage it reached."""
 
-from tare_runtime._core import lib
 from tare_runtime.cgroup.life import kill_all, remove_cgroups
 from tare_runtime.errors import RuntimeFailure
 
@@ -11,14 +10,7 @@ if TYPE_CHECKING:
 
 def undo_create(created: "Created", cause: BaseException) -> None:
     """Kill, reap and remove. What goes wrong here never hides `cause`, the reason we are here."""
-    if created.pid:
-        try:
-            import posix
-
-            posix.kill(created.pid, 9)
-        except ProcessLookupError:
-            pass
-        lib.tare_reap(created.pid)
+    created.kill()
     try:
         if created.pid:
             _poststop(created)

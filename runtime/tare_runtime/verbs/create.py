@@ -2,7 +2,8 @@
 
 import posix
 
-from tare_runtime.life.create import Settings, create_container
+from tare_runtime.life.create import create_container
+from tare_runtime.life.launch import Settings
 from tare_runtime.plan.build import Request
 
 TYPE_CHECKING = False

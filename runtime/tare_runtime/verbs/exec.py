@@ -3,8 +3,8 @@
 import posix
 
 from tare_runtime.errors import HostError, UsageError
-from tare_runtime.life.create import Settings
 from tare_runtime.life.execute import Executed, exec_process
+from tare_runtime.life.launch import Settings
 from tare_runtime.state.store import StateStore
 from tare_runtime.verbs.create import warner
 

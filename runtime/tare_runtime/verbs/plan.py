@@ -5,7 +5,8 @@ import posix
 from tare_runtime.cli.main import show
 from tare_runtime.config.read import load_config
 from tare_runtime.json_text import dumps
-from tare_runtime.life.create import Settings, make_plan
+from tare_runtime.life.create import make_plan
+from tare_runtime.life.launch import Settings
 from tare_runtime.plan.build import Request
 from tare_runtime.plan.describe import named, stage
 from tare_runtime.verbs.create import absolute, warner
