@@ -337,6 +337,14 @@ def test_unknown_fields_are_let_pass(tmp_path: Path) -> None:
     assert load_config(str(tmp_path)) == config
 
 
+def test_unknown_sets_of_capabilities_are_let_pass(tmp_path: Path) -> None:
+    config = changed("process/capabilities", {"bounding": ["CAP_KILL"], "mine": 1})
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    said: list[str] = []
+    assert load_config(str(tmp_path), warn=said.append) == config
+    assert said == []
+
+
 def test_a_config_of_100_mb_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     with path.open("wb") as file:

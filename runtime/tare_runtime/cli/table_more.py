@@ -76,5 +76,13 @@ MORE: dict[str, Command] = {
         ),
         True,
     ),
+    "validate": (
+        "show all that is wrong in a bundle, and what this host cannot give it",
+        "[BUNDLE]",
+        0,
+        1,
+        (BUNDLE, CONFIG, ("json", "", "flag", False, "", "one JSON object instead of text")),
+        True,
+    ),
     "completion": ("print the completion script of a shell", "SHELL", 1, 1, (), True),
 }

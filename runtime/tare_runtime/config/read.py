@@ -30,9 +30,14 @@ def load_config(
     `warn` gets what the specification lets pass with a word. Raises: ConfigError with every violation.
     """
     path = config_path or f"{bundle}/config.json"
-    config = _parse(_read(path, MAX_BYTES), path, hint="")
+    config = parse_config(path)
     check_config(config, path, warn)
     return config
+
+
+def parse_config(path: str) -> Config:
+    """Read a config without checking it. Raises: ConfigError where it is no file, no JSON or no object."""
+    return _parse(_read(path, MAX_BYTES), path, hint="")
 
 
 def load_process(path: str, *, warn: Callable[[str], None] | None = None) -> Config:

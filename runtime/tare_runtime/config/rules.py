@@ -127,11 +127,15 @@ def has_selinux() -> bool:
     return posix.access("/sys/fs/selinux/enforce", posix.F_OK)
 
 
+CAPABILITY_SETS = ("bounding", "permitted", "effective", "inheritable", "ambient")
+
+
 def _warn_of_capabilities(sets: dict[str, list[str]], warn: Callable[[str], None]) -> None:
     """The specification wants a warning, and no failure, for a name that this kernel does not have."""
     from tare_runtime.plan.identity import CAPABILITIES
 
-    unknown = {name for names in sets.values() for name in names if name[4:] not in CAPABILITIES}
+    names = [name for kind in CAPABILITY_SETS for name in sets.get(kind, ())]
+    unknown = {name for name in names if name[4:] not in CAPABILITIES}
     for name in sorted(unknown):
         warn(f"process.capabilities: {name!r} is unknown and left out")
 
