@@ -1,4 +1,6 @@
-_API = ("Container", "Process", "State", "create", "get", "ids", "plan_of", "run")
+_API = (
+    "Container", "Process", "State", "create", "features", "get", "ids", "plan_of", "run", "spec", "states",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -43,13 +43,18 @@ def parse_config(path: str) -> Config:
 def load_process(path: str, *, warn: Callable[[str], None] | None = None) -> Config:
     """Read and check a process document, as `exec --process` takes it. Raises: ConfigError."""
     process = _parse(_read(path, MAX_BYTES), path, hint="")
+    check_process_document(process, path, warn)
+    return process
+
+
+def check_process_document(process: Config, path: str, warn: Callable[[str], None] | None = None) -> None:
+    """Check a decoded process document and drop its nulls. Raises: ConfigError with every violation."""
     found: shape.Found = []
     shape.walk(process, shape.PROCESS, None, found)
     if not found:
         rules.check_process(process, None, found, warn)
     if found:
         raise _error(found, path, "/process")
-    return process
 
 
 def check_config(
