@@ -70,7 +70,8 @@
     X(scheduler, 73, "iiiiiii")                                                                              \
     X(io_priority, 74, "i")                                                                                  \
     X(cpu_affinity, 75, "b")                                                                                 \
-    X(memory_policy, 76, "ib")
+    X(memory_policy, 76, "ib")                                                                               \
+    X(raise_limit, 90, "ii")
 
 enum {
 #define X(name, number, signature) OP_##name = number,

@@ -238,6 +238,57 @@ def test_start_reports_a_program_that_was_replaced_by_junk(bundle: Bundle) -> No
     wait_status(bundle, "stopped")
 
 
+@pytest.mark.parametrize("flags", [[], ["--cgroup-manager", "disabled"]], ids=["cgroups", "none"])
+def test_start_names_what_failed_whatever_create_was_told(bundle: Bundle, flags: list[str]) -> None:
+    """The config is not the bundle's, and the plan's beginning depends on global flags of `create`."""
+    (bundle.rootfs / "bin/prog").write_text("#!/bin/sh\n")
+    (bundle.rootfs / "bin/prog").chmod(0o755)
+    bundle.config["process"]["args"] = ["prog"]
+    other = bundle.path / "other.json"
+    other.write_text(json.dumps(bundle.config))
+    bundle.args("true").write()
+    words = bundle.command(*flags, "create", "--config", "other.json", bundle.id)
+    null = subprocess.DEVNULL
+    assert subprocess.run(words, cwd=bundle.path, stdin=null, stdout=null, stderr=null).returncode == 0
+    (bundle.rootfs / "bin/prog").write_text("junk")
+    done = bundle.tare("start", bundle.id)
+    assert 'exec: "prog": exec format error' in done.stderr
+    wait_status(bundle, "stopped")
+
+
+def test_what_shares_a_pid_namespace_ends_with_its_container(bundle: Bundle) -> None:
+    """The namespace's first process is another container's: the kernel does not end the others with ours."""
+    bundle.args("sleep", "60").create()
+    bundle.tare("start", bundle.id)
+    pid = bundle.state()["pid"]
+    first, bundle.id = bundle.id, bundle.id + "-b"
+    namespaces = bundle.config["linux"]["namespaces"]
+    try:
+        next(item for item in namespaces if item["type"] == "pid")["path"] = f"/proc/{pid}/ns/pid"
+        script = "(exec sleep 987654) & echo $! > /tmp/child; exec sleep 60"
+        bundle.script(script).create()
+        assert bundle.tare("start", bundle.id).returncode == 0
+        wait_for(bundle.rootfs / "tmp/child")
+        assert running("sleep 987654")
+        assert bundle.tare("delete", "--force", bundle.id).returncode == 0
+        assert not running("sleep 987654")
+        assert bundle.leftovers() == [str(bundle.root / first)]
+    finally:
+        bundle.tare("delete", "--force", bundle.id)
+        bundle.id = first
+
+
+def running(words: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip().endswith(words):
+                found.append(folder.name)
+        except OSError:
+            continue
+    return found
+
+
 def test_several_containers_at_a_time_from_one_bundle(bundle: Bundle) -> None:
     bundle.script("cat /proc/self/cgroup > /dev/null; exit 5").write()
     codes: list[int] = []

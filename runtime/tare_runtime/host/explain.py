@@ -59,6 +59,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "pivot_root": ("make the rootfs the root", ""),
     "root_attr": ("set attributes of the root mount", ""),
     "console": ("open a terminal", ""),
+    "raise_limit": ("raise limit", "{0}"),
     "rlimit": ("set limit", "{0}"),
     "chdir": ("change directory to", "{0}"),
     "time_namespace": ("make the time namespace", ""),
@@ -139,10 +140,10 @@ def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> Ru
 
 
 def _named(kind: str, args: "tuple[object, ...]") -> "list[object]":
-    if kind == "rlimit":
+    if kind in ("raise_limit", "rlimit"):
         from tare_runtime.plan.identity import RLIMITS
 
-        return [f"RLIMIT_{RLIMITS[int(str(args[0]))]} to {args[1]}:{args[2]}"]
+        return [f"RLIMIT_{RLIMITS[int(str(args[0]))]} to {':'.join(map(str, args[1:]))}"]
     return list(args)
 
 

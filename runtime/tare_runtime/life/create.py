@@ -47,6 +47,7 @@ def create_container(request: Request, settings: Settings) -> "Created":
         state_dir.close()
         raise
     created = Created(config, _first_state(config, request, cgroup, settings.config_path), state_dir)
+    created.state["planSize"] = len(plan)
     try:
         if request.notify:
             _prepare_relay(created, request)

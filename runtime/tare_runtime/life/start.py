@@ -72,13 +72,16 @@ def _knock(state_dir: StateDir, state: "State") -> int:
 
 
 def _failure(root: str, state: "State", message: spawn.Message) -> BaseException:
-    """The plan is made again to find what the failed operation was: it is the same every time."""
+    """The plan is made again to find what the failed operation was.
+
+    What is behind the gate is the same every time. What is at the beginning, the cgroups, depends on how
+    `create` was called: so the operation is counted from the end.
+    """
     from tare_runtime.config.read import load_config
     from tare_runtime.life.create import make_plan
     from tare_runtime.life.launch import Settings, explained
     from tare_runtime.plan.build import Request
 
-    failed = spawn.Failed(message.value, message.errno, message.text)
     try:
         config = load_config(state["bundle"], state.get("configPath"))
     except RuntimeFailure as error:  # the bundle has changed since
@@ -96,6 +99,8 @@ def _failure(root: str, state: "State", message: spawn.Message) -> BaseException
 
         config = prepare(config, request, root)
     _, plan = make_plan(config, request, Settings(root))
+    index = message.value + len(plan) - state.get("planSize", len(plan))
+    failed = spawn.Failed(index, message.errno, message.text)
     return explained(failed, plan, config["process"])
 
 

@@ -88,7 +88,6 @@ def plan_container(
         plan += _keyring(process, request)
     plan += _names(config, new)
     plan += _file_system(config, request, cgroup, in_user_namespace=own_user_namespace)
-    plan += plan_limits(process)
     plan += plan_process(
         process,
         seccomp,
@@ -115,7 +114,7 @@ def plan_process(
     # Without no_new_privs a filter takes CAP_SYS_ADMIN (seccomp(2)), so that one is given up last.
     keep = SYS_ADMIN if seccomp and not no_new_privs else 0
     env = _environment((process.get("env") or []) + request.environment)
-    plan: list[Op] = []
+    plan, limits = plan_limits(process)
     if not _OF_EACH_PROCESS.isdisjoint(linux):
         from tare_runtime.plan.scheduling import plan_of_each_process
 
@@ -138,6 +137,7 @@ def plan_process(
     elif start_hooks:
         plan.append(ops.sync("/hooks/startContainer", ops.SYNC_START_HOOKS))
     plan += start_hooks
+    plan += limits
     if no_new_privs:
         plan.append(ops.no_new_privs("/process/noNewPrivileges"))
     if seccomp:
@@ -183,7 +183,6 @@ def plan_exec(
     plan.append(ops.setsid(""))
     if process.get("terminal"):
         plan.append(_console(process, bind_console=False))
-    plan += plan_limits(process)
     plan += plan_process(process, seccomp, request, linux=linux, in_user_namespace=in_user_namespace)
     return plan
 

@@ -44,6 +44,7 @@ FIELDS: dict[str, str] = {
     "root_attr": "attr_set propagation",
     "console": "width height uid bind_console",
     "run_hook": "name path args env timeout_s",
+    "raise_limit": "resource hard",
     "rlimit": "resource soft hard",
     "chdir": "path",
     "drop_bounding": "keep",

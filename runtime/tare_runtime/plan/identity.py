@@ -62,16 +62,16 @@ def mask_of(names: "list[str] | None") -> int:
     return bits
 
 
-def plan_limits(process: "dict[str, Any]") -> "list[Op]":
-    return [
-        ops.rlimit(
-            f"/process/rlimits/{index}",
-            RLIMITS.index(limit["type"].removeprefix("RLIMIT_")),
-            limit["soft"],
-            limit["hard"],
-        )
-        for index, limit in enumerate(process.get("rlimits") or ())
-    ]
+def plan_limits(process: "dict[str, Any]") -> "tuple[list[Op], list[Op]]":
+    """What raises the limits while capabilities are there, and what sets them for the program alone."""
+    early: list[Op] = []
+    late: list[Op] = []
+    for index, limit in enumerate(process.get("rlimits") or ()):
+        pointer = f"/process/rlimits/{index}"
+        number = RLIMITS.index(limit["type"].removeprefix("RLIMIT_"))
+        early.append(ops.raise_limit(pointer, number, limit["hard"]))
+        late.append(ops.rlimit(pointer, number, limit["soft"], limit["hard"]))
+    return early, late
 
 
 class Identity:

@@ -230,7 +230,13 @@ def run_hook(pointer: str, name: str, path: str, argv: list[str], env: list[str]
     return ("run_hook", pointer, (name, path, strings(argv), strings(env), timeout_s))
 
 
+def raise_limit(pointer: str, resource: int, hard: int) -> Op:
+    """Raise a hard limit that is lower, while init has the capability to; `rlimit` sets the rest later."""
+    return ("raise_limit", pointer, (resource, hard))
+
+
 def rlimit(pointer: str, resource: int, soft: int, hard: int) -> Op:
+    """Set a limit for the program, as far as the hard limit reaches."""
     return ("rlimit", pointer, (resource, soft, hard))
 
 
