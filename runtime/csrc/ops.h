@@ -81,6 +81,7 @@ enum {
     OP_MAX_ARGS = 8,
     RECORD_MAGIC = 0x54415245, // "ERAT" in memory: not text anyone would send by mistake
     RECORD_VERSION = 1,
+    RECORD_TIMED = 1 << 16, // set in the version: init reports when each operation began and ended
     RECORD_MAX_BYTES = 16 << 20,
 };
 
@@ -115,12 +116,22 @@ enum {
     MSG_SYNC = 3,    // value: the point reached
     MSG_CONSOLE = 4, // carries the master's fd; text: the slave's name
     MSG_READY = 5,
-    MSG_WARN = 6, // like FAIL, but init goes on
-    MSG_GO = 7,   // from the runtime; text: state JSON where hooks follow
-    MSG_EXEC = 8, // the program comes next: the end of the connection is its beginning, and not init's end
+    MSG_WARN = 6,  // like FAIL, but init goes on
+    MSG_GO = 7,    // from the runtime; text: state JSON where hooks follow
+    MSG_EXEC = 8,  // the program comes next: the end of the connection is its beginning, and not init's end
+    MSG_TIMES = 9, // value: how many struct op_times follow in place of a text
     MSG_TEXT_MAX = 1000,
     MAX_CGROUPS = 32,    // hierarchies of v1
     GO_TEXT_MAX = 65536, // annotations make state JSON large
+};
+
+enum { GO_TIMED = 1 }; // value of a GO at the gate: report times from here on
+
+// Nanoseconds of CLOCK_REALTIME: the one clock that a time namespace does not shift.
+struct op_times {
+    uint64_t index;
+    uint64_t begin;
+    uint64_t end;
 };
 
 struct message {

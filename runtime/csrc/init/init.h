@@ -19,6 +19,7 @@ struct init {
     int cgroups[MAX_CGROUPS]; // their files, open for writing, in the plan's order
     unsigned cgroup_count;
     int rootfd;                  // the root of the container (O_PATH); -1 before `rootfs`
+    int timed;                   // whether the times of operations are reported
     char detail[MSG_TEXT_MAX];   // what else is known of a failure
     char program[PATH_MAX];      // found by `find_executable`
     char home[PATH_MAX + 8];     // "HOME=…" found by `home`, or ""
@@ -36,6 +37,7 @@ int detail(int error, const char *format, ...) __attribute__((format(printf, 2, 
 
 // message.c
 int send_message(unsigned type, unsigned value, int error, const char *text, int fd);
+int send_data(unsigned type, unsigned value, int error, const void *data, size_t size, int fd);
 int await_go(void); // 0, or -errno: the runtime is gone
 void warn(const struct op *op, int error, const char *text);
 size_t bounded_copy(char *out, size_t size, const char *text);
@@ -54,6 +56,11 @@ int open_own_proc_link(const char *name);            // what a link of its `ns` 
 // bytes.c: lists of NUL-ended strings
 int list_to_vector(const struct op *op, unsigned arg, char **vector, unsigned max);
 const char *list_value(const struct op *op, unsigned arg, const char *name);
+
+// timing.c
+void times_before(const struct op *op);
+void times_after(const struct op *op);
+void send_times(void);
 
 // copy_up.c
 int copy_tree(int from, int to);

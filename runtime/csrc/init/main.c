@@ -86,10 +86,17 @@ static int walk(const void *record)
     size_t cursor = 0;
     struct op op;
 
+    self.timed = (((const struct record_header *)record)->version & RECORD_TIMED) != 0;
     while (record_next(record, &cursor, &op)) {
         self.detail[0] = 0;
+        if (self.timed)
+            times_before(&op);
         int result = OPERATIONS[op.kind](&op);
+        if (self.timed)
+            times_after(&op);
         if (result < 0) {
+            if (self.timed)
+                send_times();
             send_message(MSG_FAIL, op.index, -result, self.detail, -1);
             return 1;
         }

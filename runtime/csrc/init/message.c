@@ -28,14 +28,18 @@ int detail(int error, const char *format, ...)
 
 int send_message(unsigned type, unsigned value, int error, const char *text, int fd)
 {
-    struct message head = {.type = type, .value = value, .error = error};
+    return send_data(type, value, error, text, text ? strnlen(text, MSG_TEXT_MAX) : 0, fd);
+}
+
+int send_data(unsigned type, unsigned value, int error, const void *data, size_t size, int fd)
+{
+    struct message head = {.type = type, .value = value, .error = error, .length = size};
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
 
-    head.length = text ? strnlen(text, MSG_TEXT_MAX) : 0;
-    struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)text, head.length}};
+    struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)data, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     if (fd >= 0) {
         message.msg_control = control.bytes;
@@ -81,6 +85,7 @@ int await_go(void)
     if (got < (long)sizeof head || head.type != MSG_GO)
         return detail(-EPIPE, "the runtime went away");
     take_cgroups(&message);
+    self.timed = self.timed || head.value == GO_TIMED;
     if (got > (long)sizeof head)
         self.state[got - sizeof head] = 0;
     return 0;
@@ -118,5 +123,6 @@ int do_gate(const struct op *op)
     close(self.sync);
     self.gate = -1;
     self.sync = connection;
+    self.timed = 0; // what `create` wanted is no wish of `start`
     return await_go();
 }

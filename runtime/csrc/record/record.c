@@ -55,7 +55,9 @@ int record_check(const void *record, size_t size)
 
     if (size < sizeof *header || size > RECORD_MAX_BYTES || ((uintptr_t)record & 7))
         return -EBADMSG;
-    if (header->magic != RECORD_MAGIC || header->version != RECORD_VERSION || header->size != size)
+    if (header->magic != RECORD_MAGIC || (header->version & ~RECORD_TIMED) != RECORD_VERSION)
+        return -EBADMSG;
+    if (header->size != size)
         return -EBADMSG;
     size_t at = sizeof *header;
     for (uint32_t n = 0; n < header->nops; n++) {

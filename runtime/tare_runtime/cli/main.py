@@ -44,6 +44,10 @@ def _dispatch(options: Options) -> int:
 
         return show_help_or_completion(options)
     _settle_root(options)
+    if options.trace:
+        from tare_runtime.trace.recorder import traced
+
+        return traced(options)
     module = __import__("tare_runtime.verbs." + verb, None, None, ("run",))
     return int(module.run(options))
 

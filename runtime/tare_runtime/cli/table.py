@@ -36,6 +36,7 @@ GLOBAL_OPTIONS: tuple[Option, ...] = (
         "who makes the cgroups: the runtime itself, systemd, or nobody",
     ),
     ("rootless", "", ("auto", "true", "false"), "auto", "WHEN", "ignore cgroup permission errors"),
+    ("trace", "", "text", "", "FILE", "write a timeline of the command: JSON for Perfetto, or FILE.svg"),
     ("help", "h", "flag", False, "", "show this text"),
     ("version", "v", "flag", False, "", "show versions"),
 )

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tare_runtime.plan.ops import Op
+
     State = dict[str, Any]
 
 
@@ -72,21 +74,29 @@ def _knock(state_dir: StateDir, state: "State") -> int:
 
 
 def _failure(root: str, state: "State", message: spawn.Message) -> BaseException:
-    """The plan is made again to find what the failed operation was.
-
-    What is behind the gate is the same every time. What is at the beginning, the cgroups, depends on how
-    `create` was called: so the operation is counted from the end.
-    """
-    from tare_runtime.config.read import load_config
-    from tare_runtime.life.create import make_plan
-    from tare_runtime.life.launch import Settings, explained
-    from tare_runtime.plan.build import Request
+    """The plan is made again to find what the failed operation was."""
+    from tare_runtime.life.launch import explained
 
     try:
-        config = load_config(state["bundle"], state.get("configPath"))
+        config, plan = plan_again(root, state)
     except RuntimeFailure as error:  # the bundle has changed since
         reason = message.text or posix.strerror(message.errno).lower()
         return RuntimeFailure(f"unable to start container process: {reason}", f"no more is known: {error}")
+    return explained(spawn.Failed(message.value, message.errno, message.text), plan, config["process"])
+
+
+def plan_again(root: str, state: "State") -> "tuple[dict[str, Any], list[Op]]":
+    """The config and the plan that a created container was made by, as far as it lies behind the gate.
+
+    That part is the same every time. What is at the beginning, the cgroups, depends on how `create` was
+    called: so operations are counted from the end. Raises: RuntimeFailure.
+    """
+    from tare_runtime.config.read import load_config
+    from tare_runtime.life.create import make_plan
+    from tare_runtime.life.launch import Settings
+    from tare_runtime.plan.build import Request
+
+    config = load_config(state["bundle"], state.get("configPath"))
     request = Request(
         state["id"],
         state["bundle"],
@@ -99,9 +109,8 @@ def _failure(root: str, state: "State", message: spawn.Message) -> BaseException
 
         config = prepare(config, request, root)
     _, plan = make_plan(config, request, Settings(root))
-    index = message.value + len(plan) - state.get("planSize", len(plan))
-    failed = spawn.Failed(index, message.errno, message.text)
-    return explained(failed, plan, config["process"])
+    missing = state.get("planSize", len(plan)) - len(plan)
+    return config, plan[:1] * missing + plan[max(0, -missing) :]
 
 
 def _poststart(root: str, state: "State") -> None:
