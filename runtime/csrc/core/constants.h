@@ -4,6 +4,7 @@
 #define TARE_CONSTANTS_H
 
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
@@ -13,6 +14,9 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
 #ifndef MOUNT_ATTR_NOSYMFOLLOW
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif

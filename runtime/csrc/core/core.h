@@ -76,6 +76,9 @@ int tare_send_console(const char *path, int master, const char *name);
 
 unsigned long long tare_bounding_set(void);
 
+// What we were compiled for, as seccomp profiles name it without SCMP_ARCH_: "x86_64".
+const char *tare_native_architecture(void);
+
 #define CORE_RETRY(call)                                                                                     \
     ({                                                                                                       \
         long result_;                                                                                        \

@@ -5,20 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CONDITIONS = 6, SEARCH_END = 1024 };
+enum { MAX_CONDITIONS = 6 };
 
 static const enum scmp_compare OPERATORS[] = {
     SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_EQ, SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_MASKED_EQ,
 };
 
-static uint32_t token_of(const char *name)
-{
-    return strcmp(name, "native") ? seccomp_arch_resolve_name(name) : seccomp_arch_native();
-}
-
 int tare_seccomp_arch(void *filter, const char *name)
 {
-    uint32_t token = token_of(name);
+    uint32_t token = strcmp(name, "native") ? seccomp_arch_resolve_name(name) : seccomp_arch_native();
+
     if (!token)
         return -EINVAL;
     int error = seccomp_arch_add(filter, token);
@@ -55,26 +51,6 @@ int tare_seccomp_rule(void *filter, unsigned action, const char *name,
 int tare_seccomp_export(void *filter, int fd)
 {
     return seccomp_export_bpf(filter, fd);
-}
-
-int tare_seccomp_newest(const char *arch)
-{
-    uint32_t token = token_of(arch);
-    if (!token)
-        return -EINVAL;
-    // The numbers have been the same on every architecture since 424; below that no table ends.
-    for (int call = SEARCH_END; call > 0; call--) {
-        char *name = seccomp_syscall_resolve_num_arch(token, call);
-        free(name);
-        if (name)
-            return call;
-    }
-    return -ENOENT;
-}
-
-unsigned tare_seccomp_token(const char *name)
-{
-    return token_of(name);
 }
 
 const char *tare_seccomp_version(void)

@@ -1,4 +1,4 @@
-"""Compiled seccomp filters on disk: libseccomp needs 10 ms for a usual profile, a file 0.1 ms.
+"""Seccomp filters on disk: making one for a usual profile takes a millisecond and more, reading it a tenth.
 
 A file is named by a hash of all that its program depends on, and carries a hash of itself: a damaged or
 foreign one is compiled anew. A cache that cannot be written is no error.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Below the root of container states; no id may hold a tilde.
 CACHE_NAME = "/~seccomp"
 _MAGIC = b"tare-bpf 1\n"
+MAKER = 2  # to be raised when a profile gives another program than before: files of older versions are let be
 _DIGEST_BYTES = 32
 _MAX_PROGRAM_BYTES = 4096 * 8  # the kernel's BPF_MAXINSNS
 _MAX_FILES = 64
@@ -31,7 +32,7 @@ FLAG_BITS = {
 def load_filter(seccomp: dict[str, Any], cache_dir: str) -> tuple[bytes, int]:
     """The program (an array of struct sock_filter) and the SECCOMP_FILTER_FLAG_* bits of a checked profile.
 
-    Raises: ConfigError, HostError as `compile_filter` does.
+    Raises: ConfigError, HostError as `make_filter` and `compile_filter` do.
     """
     bits = 0
     # A profile that does not speak of flags gets SPEC_ALLOW, as under runc: without it, every container
@@ -42,28 +43,28 @@ def load_filter(seccomp: dict[str, Any], cache_dir: str) -> tuple[bytes, int]:
     path = f"{cache_dir}/{key.hex()}"
     program = _read(path, key)
     if program is None:
-        from tare_runtime.seccomp.compile import compile_filter
-
-        program = compile_filter(seccomp)
+        program = _make(seccomp)
         _write(cache_dir, path, key, program)
     return program, bits
 
 
-def cache_key(seccomp: dict[str, Any]) -> bytes:
-    """Hash of the profile and of what else decides about the program: kernel, our version, our library."""
-    uname = posix.uname()
-    # Version 2 of the format writes equal values equally, however they came to be; later ones do not.
-    data = dumps((seccomp, uname.release, uname.machine, _library()), 2)
-    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
+def _make(seccomp: dict[str, Any]) -> bytes:
+    from tare_runtime.seccomp.filter import make_filter
+    from tare_runtime.seccomp.overlap import Ambiguous
 
-
-def _library() -> tuple[int, int]:
-    """Size and time of the extension that libseccomp is linked into: another version, another file."""
     try:
-        found = posix.stat(__file__.rpartition("/seccomp/")[0] + "/_libseccomp.abi3.so")
-    except OSError:
-        return (0, 0)
-    return (found.st_size, found.st_mtime_ns)
+        return make_filter(seccomp)
+    except Ambiguous:
+        from tare_runtime.seccomp.library import compile_filter
+
+        return compile_filter(seccomp)
+
+
+def cache_key(seccomp: dict[str, Any]) -> bytes:
+    """Hash of the profile and of what else decides about the program: our version of it, the machine."""
+    # Version 2 of the format writes equal values equally, however they came to be; later ones do not.
+    data = dumps((seccomp, MAKER, posix.uname().machine), 2)
+    return blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def _read(path: str, key: bytes) -> bytes | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from tare_runtime.config.shape import Found
 
-# Values of <linux/seccomp.h> are in seccomp.compile; here are only the words.
+# Values of <linux/seccomp.h> are in seccomp.filter; here are only the words.
 ACTIONS = frozenset(
     "SCMP_ACT_" + word
     for word in (

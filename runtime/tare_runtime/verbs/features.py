@@ -58,19 +58,19 @@ def mount_options() -> list[str]:
 
 
 def _seccomp() -> dict[str, Any]:
-    from tare_runtime.seccomp.compile import known_architectures
+    from tare_runtime.seccomp.filter import ARCHITECTURES
 
     return {
         "enabled": True,
         "actions": sorted(ACTIONS - {NOT_DONE_ACTION}),
         "operators": sorted(OPERATORS),
-        "archs": known_architectures(),
+        "archs": ["SCMP_ARCH_" + name.upper() for name in ARCHITECTURES],
         "knownFlags": sorted(FLAG_BITS),
         "supportedFlags": sorted(FLAG_BITS),
     }
 
 
 def _libseccomp_version() -> str:
-    from tare_runtime.seccomp.compile import library_version
+    from tare_runtime.seccomp.library import library_version
 
     return library_version()
