@@ -18,7 +18,7 @@ from tare_runtime.trace.timeline import ENTER, LANES, RUNTIME, SETUP, Mark, Span
 from tests.support.bundles import Bundle
 from tests.support.faults import everything_left
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.flag("--trace")]
 
 
 def events(path: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from tare_runtime.validate.findings import BUNDLE, HOST, RUNTIME, Finding, link_
 from tests.support.bundles import Bundle
 from tests.support.full_config import FULL, changed, places
 
+pytestmark = pytest.mark.flag("validate", "validate --json", "validate --bundle", "validate --config")
+
 ODD_VALUES: tuple[Any, ...] = (..., None, True, 1.5, -1, 2**64, "", "x", "/", [], {}, [1], [None], {"a": 1})
 
 

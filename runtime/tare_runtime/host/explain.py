@@ -112,6 +112,11 @@ _HINTS: dict[tuple[str, int], str] = {
 }
 
 
+def hints_of(kind: str) -> "dict[int, str]":
+    """errno → what to do, for a kind of operation."""
+    return {errno: hint for (name, errno), hint in _HINTS.items() if name == kind}
+
+
 def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> RuntimeFailure:
     """The error of a failed operation of `plan`."""
     if failed.errno == EBADMSG and not 0 <= failed.index < len(plan):

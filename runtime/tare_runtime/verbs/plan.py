@@ -4,7 +4,8 @@ import posix
 
 from tare_runtime.cli.main import show
 from tare_runtime.config.read import load_config
-from tare_runtime.json_text import dumps
+from tare_runtime.errors import UsageError
+from tare_runtime.json_text import dumps, dumps_indented
 from tare_runtime.life.create import make_plan
 from tare_runtime.life.launch import Settings
 from tare_runtime.plan.build import Request
@@ -18,9 +19,30 @@ if TYPE_CHECKING:
 
 
 def run(options: "Options") -> int:
-    id = options.args[0] if options.args else "ID"
+    if options.diff:
+        return _compare(options)
+    if options.explain and not options.explain.isdigit():
+        from tare_runtime.plan.explain_op import explanation
+
+        return _show_explanation(explanation(options.explain), options)
+    if len(options.args) > 1:
+        raise UsageError(
+            "plan: at most 1 argument wanted (ID), 2 given", "two bundles are compared by --diff"
+        )
+    plan = plan_of(options, options.bundle, options.args[0] if options.args else "ID")
+    rows = describe(plan)
+    if options.explain:
+        from tare_runtime.plan.explain_op import explain_row
+
+        return _show_explanation(explain_row(rows, int(options.explain)), options)
+    show((as_json(rows) if options.json else as_table(rows)) + "\n")
+    return 0
+
+
+def plan_of(options: "Options", bundle: str, id: str) -> "list[Op]":
+    """The plan of `create` with these options."""
     has_kcore = posix.access("/proc/kcore", posix.F_OK)
-    request = Request(id, absolute(options.bundle), set_groups=posix.geteuid() == 0, has_kcore=has_kcore)
+    request = Request(id, absolute(bundle), set_groups=posix.geteuid() == 0, has_kcore=has_kcore)
     settings = Settings(
         options.root,
         config_path=options.config or None,
@@ -30,9 +52,49 @@ def run(options: "Options") -> int:
         warn=warner(options),
     )
     config = load_config(request.bundle, settings.config_path, warn=settings.warn)
-    rows = describe(make_plan(config, request, settings)[1])
-    show((as_json(rows) if options.json else as_table(rows)) + "\n")
+    return make_plan(config, request, settings)[1]
+
+
+def _show_explanation(row: "dict[str, object]", options: "Options") -> int:
+    from tare_runtime.plan.explain_op import as_text
+
+    show((dumps(row) if options.json else as_text(row)) + "\n")
     return 0
+
+
+DIFFERENT = 2
+
+
+def _compare(options: "Options") -> int:
+    from tare_runtime.plan.compare import as_text, compare
+
+    if len(options.args) != 2 or options.bundle or options.config or options.explain:
+        raise UsageError("plan --diff: it takes two bundles and no other option but --json")
+    plans = [_relative(plan_of(options, bundle, "ID"), absolute(bundle)) for bundle in options.args]
+    found, same = compare(plans[0], plans[1], describe(plans[0]), describe(plans[1]))
+    if options.json:
+        show(dumps_indented({"differences": [one.as_row() for one in found], "same": same}) + "\n")
+    else:
+        show(f"- {options.args[0]}\n+ {options.args[1]}\n\n{as_text(found, same)}\n")
+    return DIFFERENT if found else 0
+
+
+def _relative(plan: "list[Op]", bundle: str) -> "list[Op]":
+    """With paths in the bundle as such: that it lies elsewhere is no difference."""
+    mark = "BUNDLE/"
+    return [
+        (
+            kind,
+            pointer,
+            tuple(
+                mark + arg[len(bundle) + 1 :]
+                if isinstance(arg, str) and arg.startswith(bundle + "/")
+                else arg
+                for arg in args
+            ),
+        )
+        for kind, pointer, args in plan
+    ]
 
 
 def describe(plan: "list[Op]") -> "list[dict[str, object]]":
