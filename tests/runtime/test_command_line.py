@@ -124,6 +124,7 @@ def test_every_command_has_a_module() -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"], []])
+@pytest.mark.flag("--help")
 def test_help_lists_every_command(words: list[str]) -> None:
     done = run(*words)
     assert (done.returncode, done.stderr) == (0, "")
@@ -139,6 +140,7 @@ def test_help_of_a_command_shows_its_options_and_needs_no_arguments() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.flag("completion")
 def test_completion_is_a_script_with_every_command(shell: str) -> None:
     text = run("completion", shell).stdout
     assert all(name in text for name in COMMANDS)
@@ -152,6 +154,7 @@ def test_completion_is_a_script_with_every_command(shell: str) -> None:
         assert done.stdout.split() == ["--force"]
 
 
+@pytest.mark.flag("--version")
 def test_the_version_begins_as_containerd_wants_it() -> None:
     done = run("--version")
     first, *_, last = done.stdout.splitlines()
@@ -162,6 +165,7 @@ def test_the_version_begins_as_containerd_wants_it() -> None:
     assert "\nspec: 1.3.0\n" in done.stdout
 
 
+@pytest.mark.flag("--log", "--log-format")
 def test_an_error_is_one_json_object_in_the_log_and_the_same_words_on_stderr(tmp_path: Path) -> None:
     log = tmp_path / "log"
     done = run("--root", str(tmp_path), "--log", str(log), "--log-format", "json", "state", "nope")
@@ -205,6 +209,7 @@ def test_a_log_that_cannot_be_written_does_not_hide_the_error(tmp_path: Path) ->
 
 @pytest.mark.parametrize("id", ["", "..", ".", "a/b", "../x", "a b", "é", "x" * 300, "a\nb", "~seccomp"])
 @pytest.mark.parametrize("verb", ["state", "start", "delete", "kill", "ps"])
+@pytest.mark.flag("--root")
 def test_a_bad_id_is_refused_before_anything_is_touched(tmp_path: Path, verb: str, id: str) -> None:
     done = run("--root", str(tmp_path / "root"), verb, id)
     assert done.returncode == 1

@@ -181,6 +181,7 @@ def test_the_temporary_file_of_a_pid_is_gone_with_a_killed_create(bundle: Bundle
     assert_all_can_be_removed(bundle)
 
 
+@pytest.mark.flag("create --pid-file")
 def test_a_pid_file_of_before_is_replaced(bundle: Bundle) -> None:
     file = Path(bundle.path / "pid")
     file.write_text("1234567890")

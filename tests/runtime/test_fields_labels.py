@@ -82,6 +82,7 @@ def test_a_label_is_refused_where_its_module_is_off(
     assert bundle.leftovers() == []
 
 
+@pytest.mark.flag("exec --apparmor", "exec --process-label")
 @pytest.mark.root
 @needs_none
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_exec_writes_the_same_labels() -> None:
 
 
 @pytest.mark.field("linux.mountLabel")
+@pytest.mark.flag("run.oci.mount_context_type")
 def test_the_mount_label_goes_to_the_file_systems_that_take_one() -> None:
     plan = plan_of({}, mountLabel=LABEL)
     data = {op[2][2]: op[2][4] for op in plan if op[0] == "mount"}

@@ -34,6 +34,7 @@ def wait_status(bundle: Bundle, want: str, timeout_s: float = 10) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.flag("run", "run --bundle")
 def test_run_gives_the_output_and_the_exit_code(bundle: Bundle) -> None:
     done = bundle.script("echo out; echo err >&2; read line; echo $line; exit 7").run(stdin="in\n")
     assert (done.stdout, done.stderr, done.returncode) == ("out\nin\n", "err\n", 7)
@@ -63,6 +64,7 @@ def test_a_program_that_cannot_run_is_named_with_the_reason(
     assert bundle.leftovers() == []
 
 
+@pytest.mark.flag("create", "start", "state", "kill", "delete", "pause", "resume")
 def test_the_states_of_a_life_follow_one_another(bundle: Bundle) -> None:
     bundle.args("sleep", "60")
     assert bundle.create("--pid-file", str(bundle.path / "pid")).returncode == 0
@@ -96,6 +98,7 @@ def test_a_created_container_can_be_deleted_without_force(bundle: Bundle) -> Non
     assert bundle.leftovers() == []
 
 
+@pytest.mark.flag("delete --force")
 def test_force_deletes_a_paused_container_and_a_missing_one(bundle: Bundle) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
@@ -131,6 +134,7 @@ def test_of_many_creates_of_one_id_one_wins(bundle: Bundle) -> None:
     assert bundle.state()["status"] == "created"
 
 
+@pytest.mark.flag("exec")
 def test_exec_joins_everything_and_leaves_the_container_as_it_is(bundle: Bundle) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
@@ -153,6 +157,7 @@ def test_exec_joins_everything_and_leaves_the_container_as_it_is(bundle: Bundle)
         pytest.param("0:3", "0 3", id="root with a group"),
     ],
 )
+@pytest.mark.flag("exec --user")
 def test_exec_takes_the_user_it_is_given(bundle: Bundle, user: str, ids: str) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
@@ -169,6 +174,7 @@ def test_exec_refuses_a_user_that_it_would_have_to_guess(bundle: Bundle, user: s
     assert user in done.stderr
 
 
+@pytest.mark.flag("exec --cap")
 def test_exec_with_a_capability_gives_it_to_nobody_else(bundle: Bundle) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
@@ -178,6 +184,7 @@ def test_exec_with_a_capability_gives_it_to_nobody_else(bundle: Bundle) -> None:
     assert int(caps["CapEff"], 16) >> 13 & 1
 
 
+@pytest.mark.flag("exec --process")
 def test_a_process_document_is_run_as_it_stands(bundle: Bundle) -> None:
     bundle.args("sleep", "60").create()
     bundle.tare("start", bundle.id)
@@ -211,6 +218,7 @@ def test_a_program_killed_by_a_signal_gives_128_and_the_signal(bundle: Bundle) -
     assert bundle.leftovers() == []
 
 
+@pytest.mark.flag("run --detach")
 def test_detached_run_goes_on_without_us(bundle: Bundle) -> None:
     bundle.script("echo up > /tmp/up; sleep 60").write()
     done = subprocess.run(

@@ -73,6 +73,7 @@ def test_a_program_runs_as_root_of_its_own_namespace(runtime: Runtime, place: Pa
     assert runtime.good("list", "-q") == ""
 
 
+@pytest.mark.flag("--rootless")
 def test_a_whole_life_without_root(runtime: Runtime, place: Path) -> None:
     id = unique_id("rootless")
     runtime.create(bundle_of_nobody(place, "sleep", "100"), id)

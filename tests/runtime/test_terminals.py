@@ -84,6 +84,7 @@ def test_a_program_that_reads_nothing_does_not_keep_us_from_its_output_and_end(b
     assert everything_left(bundle) == []
 
 
+@pytest.mark.flag("create --console-socket", "run --console-socket")
 def test_a_console_socket_receives_the_master_and_its_name(bundle: Bundle, tmp_path: Path) -> None:
     terminal(bundle, "tty; read line; echo got:$line; read end")
     bundle.config["process"]["consoleSize"] = {"height": 20, "width": 50}
@@ -100,6 +101,7 @@ def test_a_console_socket_receives_the_master_and_its_name(bundle: Bundle, tmp_p
     screen.close()
 
 
+@pytest.mark.flag("exec --tty", "exec --console-socket")
 def test_exec_gives_a_terminal_in_the_foreground_and_over_a_socket(bundle: Bundle, tmp_path: Path) -> None:
     with running(bundle, "sleep", "60"):
         bundle.write()

@@ -11,7 +11,7 @@ from tests.support.bundles import TARE_RUNTIME, Bundle
 OURS = "tare-runtime"
 RUNTIMES = (OURS, "runc", "crun")
 # Debian's crun refuses a machine with controllers on both versions of cgroups: it is shown none of the newer.
-_HIDE_UNIFIED = ("unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh")
+HIDE_UNIFIED = ("unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh")
 
 
 @dataclass
@@ -33,7 +33,7 @@ def run_by(program: str, bundle: Bundle, *flags: str, wrap: tuple[str, ...] = ()
     root = bundle.path / f"state-{program}"
     command = [TARE_RUNTIME if program == OURS else program, "--root", str(root)]
     done = subprocess.run(
-        [*(_HIDE_UNIFIED if program == "crun" else ()), *wrap, *command, "run", *flags, bundle.id],
+        [*(HIDE_UNIFIED if program == "crun" else ()), *wrap, *command, "run", *flags, bundle.id],
         cwd=bundle.path,
         stdin=subprocess.DEVNULL,
         capture_output=True,

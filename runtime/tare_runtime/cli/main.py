@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         return _dispatch(options)
     except RuntimeFailure as failure:
         open_log(options, argv).error(failure.message, failure.hint)
-        if failure.exit_code == FAILED and not isinstance(failure, UsageError):
+        if failure.exit_code == FAILED:
             return _failure_code(options)
         return failure.exit_code
     except KeyboardInterrupt:

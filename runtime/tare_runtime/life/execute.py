@@ -78,7 +78,8 @@ def _open(root: str, id: str, *, ignore_paused: bool) -> "State":
         state = state_dir.read()
         have = status(state, state_dir.path)
     if have == "paused" and not ignore_paused:
-        raise StateError(id, have, "running", f"cannot exec in a paused container: {id}")
+        message = f"cannot exec in a paused container: {id}"
+        raise StateError(id, have, "running", message, "resume it first, or use --ignore-paused")
     if have in ("stopped", "creating"):
         hint = "cannot exec in a stopped container"
         raise NotRunning(id, have) if have == "creating" else _stopped(id, hint)

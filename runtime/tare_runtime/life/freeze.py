@@ -22,5 +22,6 @@ def _change(root: str, id: str, verb: str, wanted: "tuple[str, ...]") -> None:
         if have == "stopped":
             raise NotRunning(id)
         if have not in wanted:
-            raise StateError(id, have, wanted[0], f"cannot {verb} container {id}: it is {have}")
+            message = f"cannot {verb} container {id}: container not {wanted[0]}: it is {have}"
+            raise StateError(id, have, wanted[0], message)
         (freeze if verb == "pause" else thaw)(state)

@@ -22,8 +22,11 @@ ALIASES = {"IOT": 6, "CLD": 17, "POLL": 29, "UNUSED": 31}
 
 
 def signal_number(text: str) -> int:
-    """A number from 1 to 64, or a name with or without SIG. Raises: UsageError."""
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65:
+    """A number up to 64 (0 only asks whether there is a process), or a name with or without SIG.
+
+    Raises: UsageError.
+    """
+    if text.isascii() and text.isdigit() and int(text) < 65:
         return int(text)
     name = text.upper().removeprefix("SIG")
     if name in NAMES:
@@ -36,7 +39,7 @@ def signal_number(text: str) -> int:
         number = (34 if base == "RTMIN" else 64) + shift
         if 34 <= number <= 64:
             return number
-    raise UsageError(f"unknown signal {text!r}", "give a number from 1 to 64, or a name such as TERM")
+    raise UsageError(f"unknown signal {text!r}", "give a number from 0 to 64, or a name such as TERM")
 
 
 def signal_container(root: str, id: str, number: int, *, everyone: bool = False) -> None:

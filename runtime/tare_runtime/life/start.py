@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 
+# As runc words it.
+_NOT_STARTED = {"running": "an already running container", "stopped": "a container that has stopped"}
+
+
 def start_container(root: str, id: str, *, notify: bytes = b"") -> None:
     """Raises: StateError unless it is `created`; KernelError if its program cannot be executed.
 
@@ -63,9 +67,8 @@ def _knock(state_dir: StateDir, state: "State") -> int:
     with state_dir.lock():
         have = status(state, state_dir.path)
         if have != "created":
-            word = "an already running" if have == "running" else f"a container that is {have}, not a created"
-            message = f"cannot start {word} container: {state['id']}"
-            raise StateError(state["id"], have, "created", message)
+            word = _NOT_STARTED.get(have, f"a container in the {have} state")
+            raise StateError(state["id"], have, "created", f"cannot start {word}: {state['id']}")
         connection: int = lib.tare_gate_connect(state_dir.fd, GATE.encode())
         if connection < 0:
             raise NotRunning(state["id"], "stopped", "created")

@@ -23,10 +23,10 @@ def run(options: Options) -> int:
     pids = cgroup_pids(state)
     if not pids and have in ("created", "running", "paused"):
         pids = [state["pid"]]  # a container without cgroups
-    if not pids:
+    if have == "creating":
         raise NotRunning(id, have)
     if options.format == "json":
-        show(dumps(pids) + "\n")
+        show((dumps(pids) if pids else "null") + "\n")  # null: Go's word for no entries
     else:
         show(_table(pids, options.args[1:] or _DEFAULT_ARGS))
     return 0
