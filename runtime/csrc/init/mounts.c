@@ -10,6 +10,8 @@
 
 // musl and glibc declare these in sys/mount.h beside names that linux/mount.h has too.
 extern int mount(const char *, const char *, const char *, unsigned long, const void *);
+extern int umount2(const char *, int);
+enum { MNT_DETACH = 2 };
 enum { OPTION_MAX = 255 }; // fsconfig(2) takes strings below 256 bytes
 
 int attach(int tree, int target)
@@ -105,14 +107,45 @@ int new_filesystem(const char *fstype, const char *source, const char *data, uin
     return result < 0 ? context_error(context, result) : result;
 }
 
-// An option over fsconfig's limit (overlay's lowerdir) takes mount(2). The target is still a descriptor;
-// /proc is the host's here, since the root has not been pivoted yet.
-static int mount_long(const struct op *op, int target)
+// Mounts by mount(2) on directory "in" of AROUND, and takes what is mounted off again as a detached copy.
+// /proc is the host's here: the root has not been pivoted yet.
+static int mount_inside(int around, const char *fstype, const char *source, const char *data)
 {
     char path[40];
+    int result = SYS(mkdirat(around, "in", 0700));
+    CLEANUP_FD int below = result < 0 ? result : (int)SYS(openat(around, "in", O_PATH | O_CLOEXEC));
 
-    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
-    return SYS(mount(op_str(op, 1), path, op_str(op, 0), 0, op_str(op, 4)));
+    if (below < 0)
+        return below;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", below);
+    result = SYS(mount(source, path, fstype, 0, data));
+    if (result < 0)
+        return result;
+    CLEANUP_FD int top = SYS(openat(around, "in", O_PATH | O_CLOEXEC));
+    return top < 0 ? top
+                   : (int)SYS(syscall(SYS_open_tree, top, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH));
+}
+
+// An option over fsconfig's limit (overlay's lowerdir) takes mount(2), which mounts on names alone. So that
+// no name in the rootfs decides where, a tmpfs of our own lies at the target for that time: in it nobody but
+// us makes names. The result is detached, as new_filesystem()'s is.
+static int new_filesystem_long(const struct op *op, const char *data, uint64_t attr, int target)
+{
+    struct mount_attr private = {.propagation = MS_PRIVATE};
+    struct mount_attr set = {.attr_set = attr, .attr_clr = MOUNT_ATTR__ATIME};
+    char path[40];
+
+    CLEANUP_FD int around = new_filesystem("tmpfs", "tmpfs", "size=4k,nr_inodes=4,mode=700", 0);
+    int result = around < 0 ? around : attach(around, target);
+    if (result < 0)
+        return result;
+    result = set_attr(around, &private, 0);
+    CLEANUP_FD int tree = result < 0 ? result : mount_inside(around, op_str(op, 0), op_str(op, 1), data);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", around);
+    result = SYS(umount2(path, MNT_DETACH));
+    if (tree >= 0 && !result)
+        result = set_attr(tree, &set, 0);
+    return tree < 0 || !result ? take_fd(&tree) : result;
 }
 
 // Through a symlink, /proc or /sys would be mounted where later checks do not look (CVE-2019-19921).
@@ -192,16 +225,9 @@ int do_mount(const struct op *op)
         return target;
     CLEANUP_FD int tree =
         new_filesystem(op_str(op, 0), op_str(op, 1), data, late ? attr & ~MOUNT_ATTR_RDONLY : attr);
+    if (tree == -E2BIG)
+        tree = new_filesystem_long(op, data, late ? attr & ~MOUNT_ATTR_RDONLY : attr, target);
     int result = tree;
-    if (tree == -E2BIG) {
-        result = mount_long(op, target);
-        if (result < 0)
-            return result;
-        tree = open_in_root(op_str(op, 2), O_PATH);
-        struct mount_attr set = {.attr_set = attr};
-        result = tree < 0 ? tree : set_attr(tree, &set, 0);
-        return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
-    }
     if (tree < 0)
         return tree;
     if (flags & MOUNT_COPY_UP) {
