@@ -120,6 +120,7 @@ enum {
     MSG_GO = 7,    // from the runtime; text: state JSON where hooks follow
     MSG_EXEC = 8,  // the program comes next: the end of the connection is its beginning, and not init's end
     MSG_TIMES = 9, // value: how many struct op_times follow in place of a text
+    MSG_LISTENER = 9, // carries the listener of the seccomp filter; init waits until it is delivered
     MSG_TEXT_MAX = 1000,
     MAX_CGROUPS = 32,    // hierarchies of v1
     GO_TEXT_MAX = 65536, // annotations make state JSON large

@@ -191,14 +191,26 @@ def changed(path: str, value: object) -> dict[str, Any]:
         (
             "linux/seccomp",
             {"defaultAction": "SCMP_ACT_NOTIFY"},
-            "/linux/seccomp/defaultAction",
-            "not supported",
+            "/linux/seccomp/listenerPath",
+            "is missing: SCMP_ACT_NOTIFY needs somebody to ask",
         ),
         (
             "linux/seccomp",
-            {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/s"},
+            {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "s"},
             "/linux/seccomp/listenerPath",
-            "not supported",
+            "must be an absolute path",
+        ),
+        (
+            "linux/seccomp",
+            {"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "s"},
+            "/linux/seccomp/listenerMetadata",
+            "must not be set without listenerPath",
+        ),
+        (
+            "linux/seccomp",
+            {"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]},
+            "/linux/seccomp/flags/0",
+            "needs a rule of SCMP_ACT_NOTIFY",
         ),
     ],
 )

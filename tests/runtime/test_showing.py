@@ -176,7 +176,7 @@ def test_features_lists_only_what_is_done(runtime: Runtime) -> None:
     assert (document["ociVersionMin"], document["ociVersionMax"]) == ("1.0.0", "1.3.0")
     assert len(document["hooks"]) == 6
     linux = document["linux"]
-    assert "SCMP_ACT_NOTIFY" not in linux["seccomp"]["actions"]
+    assert "SCMP_ACT_NOTIFY" in linux["seccomp"]["actions"]
     assert linux["cgroup"]["v1"] is True
     assert linux["cgroup"]["systemd"] is False
     assert linux["mountExtensions"]["idmap"]["enabled"] is False

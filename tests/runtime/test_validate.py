@@ -152,9 +152,9 @@ def test_proc_on_a_symlink_is_named(bundle: Bundle) -> None:
 
 def test_what_is_not_done_yet_is_told_apart(bundle: Bundle) -> None:
     finding = check_document(
-        {**FULL, "linux": {**FULL["linux"], "seccomp": {"defaultAction": "SCMP_ACT_NOTIFY"}}}, []
+        {**FULL, "linux": {**FULL["linux"], "netDevices": {"eth0": {"name": "eth0"}}}}, []
     )
-    kinds = {one.kind for one in finding if one.pointer == "/linux/seccomp/defaultAction"}
+    kinds = {one.kind for one in finding if one.pointer == "/linux/netDevices"}
     assert kinds <= {RUNTIME}
 
 

@@ -1,11 +1,9 @@
-// Who the process is: ids, capabilities, limits, no_new_privs, seccomp.
+// Who the process is: ids, capabilities, limits, no_new_privs.
 
 #include "init.h"
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -157,12 +155,4 @@ int do_no_new_privs(const struct op *op)
 {
     (void)op;
     return SYS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-}
-
-int do_seccomp(const struct op *op)
-{
-    struct sock_fprog program = {.len = op_len(op, 0) / sizeof(struct sock_filter),
-                                 .filter = (struct sock_filter *)(uintptr_t)op_str(op, 0)};
-
-    return SYS(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, op_int(op, 1), &program));
 }

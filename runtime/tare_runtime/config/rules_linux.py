@@ -57,7 +57,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     if "seccomp" in linux:
         from tare_runtime.seccomp.rules import check_seccomp
 
-        check_seccomp(linux["seccomp"], found)
+        check_seccomp(linux["seccomp"], config.get("annotations") or {}, found)
     if not _SCHEDULING.isdisjoint(linux):
         from tare_runtime.config.rules_scheduling import check_linux as check_scheduling
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # The folder of the package: init lies in it.
 _INIT = __file__.rpartition("/host/")[0] + "/init"
 
-FAILED, CLONED, SYNC, CONSOLE, READY, WARNED, EXEC = (
+FAILED, CLONED, SYNC, CONSOLE, READY, WARNED, EXEC, LISTENER = (
     lib.MSG_FAIL,
     lib.MSG_CLONED,
     lib.MSG_SYNC,
@@ -26,6 +26,7 @@ FAILED, CLONED, SYNC, CONSOLE, READY, WARNED, EXEC = (
     lib.MSG_READY,
     lib.MSG_WARN,
     lib.MSG_EXEC,
+    lib.MSG_LISTENER,
 )
 ENDED = 0
 

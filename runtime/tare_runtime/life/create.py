@@ -134,6 +134,11 @@ class Created(Process):
 
         answer_sync(self, conversation, point)
 
+    def listening(self, listener: int) -> None:
+        from tare_runtime.life.listener import hand_over_listener
+
+        hand_over_listener(listener, self.state, self.pid, "creating")
+
     def settled(self, *, begun: bool, gone: bool) -> None:
         if gone and (not begun or self._killed_by_the_kernel()):
             from tare_runtime.host.explain import died

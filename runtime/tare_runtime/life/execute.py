@@ -30,6 +30,11 @@ class Executed(Process):
         super().__init__()
         self.state = state
 
+    def listening(self, listener: int) -> None:
+        from tare_runtime.life.listener import hand_over_listener
+
+        hand_over_listener(listener, self.state, self.pid, "running")
+
     def settled(self, *, begun: bool, gone: bool) -> None:
         if not begun:
             from tare_runtime.host.explain import died

@@ -88,6 +88,10 @@ class Process:
         """It has reached a point of ops.sync and waits for an answer."""
         raise ValueError(point)
 
+    def listening(self, listener: int) -> None:
+        """Its seccomp filter has a listener (ours to close), which has to be handed on."""
+        raise ValueError(listener)
+
     def settled(self, *, begun: bool, gone: bool) -> None:
         """The conversation is over. `begun`: the program comes next; `gone`: the other end is closed."""
 
@@ -169,6 +173,9 @@ def _converse(
             process.synced(conversation, message.value)
         elif kind == spawn.EXEC:
             begun = True
+        elif kind == spawn.LISTENER:
+            process.listening(message.fd)
+            conversation.go()
         elif kind == spawn.WARNED:
             from tare_runtime.host.explain import warning
 

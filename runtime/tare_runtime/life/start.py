@@ -49,6 +49,12 @@ def _start(root: str, state_dir: StateDir, state: "State") -> None:
             document = state_document(state, "created")
         conversation.go(document)
         message = conversation.receive()
+        if message.kind == spawn.LISTENER:
+            from tare_runtime.life.listener import hand_over_listener
+
+            hand_over_listener(message.fd, state, state["pid"], "created")
+            conversation.go()
+            message = conversation.receive()
         begun = message.kind == spawn.EXEC
         if begun:
             message = conversation.receive()

@@ -26,7 +26,9 @@ FLAG_BITS = {
     "SECCOMP_FILTER_FLAG_TSYNC": 1,
     "SECCOMP_FILTER_FLAG_LOG": 2,
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 32,
 }
+_NEW_LISTENER = 8
 
 
 def load_filter(seccomp: dict[str, Any], cache_dir: str) -> tuple[bytes, int]:
@@ -39,16 +41,26 @@ def load_filter(seccomp: dict[str, Any], cache_dir: str) -> tuple[bytes, int]:
     # would pay for a mitigation that the kernel itself does not think necessary for seccomp since 5.16.
     for flag in seccomp.get("flags", ("SECCOMP_FILTER_FLAG_SPEC_ALLOW",)):
         bits |= FLAG_BITS[flag]
+    if asks_somebody(seccomp):
+        bits |= _NEW_LISTENER
     key = cache_key(seccomp)
     path = f"{cache_dir}/{key.hex()}"
     program = _read(path, key)
     if program is None:
-        program = _make(seccomp)
+        program = make(seccomp)
         _write(cache_dir, path, key, program)
     return program, bits
 
 
-def _make(seccomp: dict[str, Any]) -> bytes:
+def asks_somebody(seccomp: dict[str, Any]) -> bool:
+    """Whether a rule leaves calls to a listener."""
+    actions = [seccomp["defaultAction"]]
+    actions += [rule["action"] for rule in seccomp.get("syscalls", ())]
+    return "SCMP_ACT_NOTIFY" in actions
+
+
+def make(seccomp: dict[str, Any]) -> bytes:
+    """The program for a checked profile, made anew. Raises: ConfigError, HostError."""
     from tare_runtime.seccomp.filter import make_filter
     from tare_runtime.seccomp.overlap import Ambiguous
 

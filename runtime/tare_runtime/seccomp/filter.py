@@ -43,7 +43,7 @@ ACTIONS: dict[str, int] = {
     "LOG": lib.SECCOMP_RET_LOG,
     "NOTIFY": lib.SECCOMP_RET_USER_NOTIF,
 }
-PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE")
+PERMISSIVE = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_NOTIFY")
 _EPERM, _ENOSYS = 1, 38
 _X32_BIT = 0x40000000
 _NO_CALL = 0xFFFFFFFF  # what a tracer puts in to have none made
@@ -106,6 +106,12 @@ def newest(seccomp: dict[str, Any], name: str) -> tuple[int, int]:
     table = import_module("tare_runtime.seccomp.tables." + name)
     calls = numbers(table.CALLS)
     return table.TOKEN, max([_last(calls, rule["names"]) for rule in seccomp.get("syscalls", ())], default=0)
+
+
+def every_call() -> set[str]:
+    """The names that some architecture has."""
+    tables = [import_module("tare_runtime.seccomp.tables." + name) for name in ARCHITECTURES]
+    return {*_THROUGH_SOCKETCALL, *_THROUGH_IPC, *(name for table in tables for name in numbers(table.CALLS))}
 
 
 def _last(calls: dict[str, int], names: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tare_runtime.config.rules import NOT_DONE, at
+from tare_runtime.config.rules import at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,24 +18,35 @@ ACTIONS = frozenset(
     )
 )  # fmt: skip
 OPERATORS = frozenset("SCMP_CMP_" + word for word in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
-FLAGS = ("SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW")
-NOT_DONE_ACTION = "SCMP_ACT_NOTIFY"
-KILLABLE = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
+_NOTIFY = "SCMP_ACT_NOTIFY"
+_KILLABLE = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"
+_FLAGS = (
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    _KILLABLE,
+)
+_RECEIVER = "run.oci.seccomp.receiver"  # crun's annotation, which gives the path instead
 _SECTION = ("linux", "seccomp")
 
 
-def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
+def check_seccomp(seccomp: dict[str, Any], annotations: dict[str, str], found: Found) -> None:
     """Add to `found` what breaks a rule; the types have been checked before."""
     _check_action(seccomp.get("defaultAction", ""), ("defaultAction",), found)
     _check_errno(seccomp, "defaultAction", "defaultErrnoRet", (), found)
-    for field in ("listenerPath", "listenerMetadata"):
-        if seccomp.get(field):
-            found.append((at(*_SECTION, field), f"seccomp notification {NOT_DONE}"))
+    actions = [seccomp.get("defaultAction"), *(rule.get("action") for rule in seccomp.get("syscalls", ()))]
+    path = seccomp.get("listenerPath") or annotations.get(_RECEIVER, "")
+    if _NOTIFY in actions and not path:
+        found.append((at(*_SECTION, "listenerPath"), f"is missing: {_NOTIFY} needs somebody to ask"))
+    if path and path[:1] != "/":
+        found.append((at(*_SECTION, "listenerPath"), f"must be an absolute path, is {path!r}"))
+    if seccomp.get("listenerMetadata") and not path:
+        found.append((at(*_SECTION, "listenerMetadata"), "must not be set without listenerPath"))
     for index, flag in enumerate(seccomp.get("flags", ())):
-        if flag == KILLABLE:
-            found.append((at(*_SECTION, "flags", index), f"seccomp notification {NOT_DONE}"))
-        elif flag not in FLAGS:
-            found.append((at(*_SECTION, "flags", index), f"{flag!r} is none of {', '.join(FLAGS)}"))
+        if flag not in _FLAGS:
+            found.append((at(*_SECTION, "flags", index), f"{flag!r} is none of {', '.join(_FLAGS)}"))
+        elif flag == _KILLABLE and _NOTIFY not in actions:
+            found.append((at(*_SECTION, "flags", index), f"{flag} needs a rule of {_NOTIFY}"))
     for index, architecture in enumerate(seccomp.get("architectures", ())):
         if architecture[:10] != "SCMP_ARCH_":
             found.append((at(*_SECTION, "architectures", index), f"{architecture!r} is no SCMP_ARCH_… name"))
@@ -55,9 +66,7 @@ def check_seccomp(seccomp: dict[str, Any], found: Found) -> None:
 
 
 def _check_action(action: str, where: tuple[str | int, ...], found: Found) -> None:
-    if action == NOT_DONE_ACTION:
-        found.append((at(*_SECTION, *where), f"seccomp notification {NOT_DONE}"))
-    elif action not in ACTIONS:
+    if action not in ACTIONS:
         problem = f"{action!r} is no action: SCMP_ACT_ERRNO … are" if action else "is missing"
         found.append((at(*_SECTION, *where), problem))
 

@@ -61,10 +61,10 @@ def _check_seccomp(config: dict[str, Any]) -> list[Finding]:
     profile = (config.get("linux") or {}).get("seccomp")
     if not profile:
         return []
-    from tare_runtime.seccomp.compile import compile_filter
+    from tare_runtime.seccomp.cache import make
 
     try:
-        compile_filter(profile)
+        make(profile)
     except ConfigError as error:
         return [finding_of(*violation) for violation in error.violations]
     return []

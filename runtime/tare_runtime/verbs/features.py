@@ -11,7 +11,7 @@ from tare_runtime.json_text import dumps_indented
 from tare_runtime.plan.identity import CAPABILITIES, NAMESPACES
 from tare_runtime.plan.mounts import ATTRIBUTES, IGNORED, PROPAGATION
 from tare_runtime.seccomp.cache import FLAG_BITS
-from tare_runtime.seccomp.rules import ACTIONS, NOT_DONE_ACTION, OPERATORS
+from tare_runtime.seccomp.rules import ACTIONS, OPERATORS
 from tare_runtime.state.store import OCI_VERSION
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def _seccomp() -> dict[str, Any]:
 
     return {
         "enabled": True,
-        "actions": sorted(ACTIONS - {NOT_DONE_ACTION}),
+        "actions": sorted(ACTIONS),
         "operators": sorted(OPERATORS),
         "archs": ["SCMP_ARCH_" + name.upper() for name in ARCHITECTURES],
         "knownFlags": sorted(FLAG_BITS),
