@@ -19,6 +19,10 @@
     X(host_copy_parent, 3, "ss")                                                                             \
     X(host_device_filter, 4, "sb")                                                                           \
     X(host_open_cgroup, 5, "s")                                                                              \
+    X(host_write_present, 6, "ss")                                                                           \
+    X(host_chown, 7, "sii")                                                                                  \
+    X(host_tree, 8, "ssbbi")                                                                                 \
+    X(host_net_device, 9, "ss")                                                                              \
     /* enter */                                                                                              \
     X(oom_score_adj, 17, "i")                                                                                \
     X(setns_path, 18, "is")                                                                                  \
@@ -71,6 +75,8 @@
     X(io_priority, 74, "i")                                                                                  \
     X(cpu_affinity, 75, "b")                                                                                 \
     X(memory_policy, 76, "ib")                                                                               \
+    X(bind_tree, 77, "isiiiiii")                                                                             \
+    X(open_rootfs, 78, "s")                                                                                  \
     X(raise_limit, 90, "ii")
 
 enum {
@@ -104,6 +110,10 @@ enum {
     MOUNT_RECURSIVE = 2,
     MOUNT_COPY_UP = 4,
     MOUNT_OPTIONAL = 8,
+    MOUNT_SOURCE_NOFOLLOW = 16,
+    MOUNT_TARGET_NOFOLLOW = 32,
+    MOUNT_COPY_SYMLINK = 64,
+    MOUNT_IDMAP_RECURSIVE = 128,
 };
 
 enum { PIVOT_BY_PIVOT = 0, PIVOT_BY_MOVE = 1, PIVOT_BY_CHROOT = 2 };
@@ -117,16 +127,20 @@ enum {
     MSG_CONSOLE = 4, // carries the master's fd; text: the slave's name
     MSG_READY = 5,
     MSG_WARN = 6,  // like FAIL, but init goes on
-    MSG_GO = 7,    // from the runtime; text: state JSON where hooks follow
+    MSG_GO = 7,    // from the runtime; text: state JSON where hooks follow; value: GO_*
     MSG_EXEC = 8,  // the program comes next: the end of the connection is its beginning, and not init's end
     MSG_TIMES = 9, // value: how many struct op_times follow in place of a text
     MSG_LISTENER = 9, // carries the listener of the seccomp filter; init waits until it is delivered
     MSG_TEXT_MAX = 1000,
-    MAX_CGROUPS = 32,    // hierarchies of v1
+    MAX_CGROUPS = 32, // hierarchies of v1
+    MAX_TREES = 200,  // id-mapped mounts: one message takes 253 descriptors (unix(7))
+    MAX_PASSED = MAX_CGROUPS + MAX_TREES,
     GO_TEXT_MAX = 65536, // annotations make state JSON large
 };
 
-enum { GO_TIMED = 1 }; // value of a GO at the gate: report times from here on
+// The value of a GO: how many of its descriptors are mount trees (the last ones), and whether to report times
+// from here on.
+enum { GO_TREES = 0xFFFF, GO_TIMED = 0x10000 };
 
 // Nanoseconds of CLOCK_REALTIME: the one clock that a time namespace does not shift.
 struct op_times {

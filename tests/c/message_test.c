@@ -102,16 +102,16 @@ static void test_init_goes_on_with_the_state_it_is_told(void)
     static char state[GO_TEXT_MAX + 1];
 
     connect_both();
-    CHECK_INT(tare_go(runtime_end, "{\"id\":1}", 8, NULL, 0), 0);
+    CHECK_INT(tare_go(runtime_end, "{\"id\":1}", 8, NULL, 0, 0), 0);
     CHECK_INT(await_go(), 0);
     CHECK_STR(self.state, "{\"id\":1}");
     memset(state, 's', GO_TEXT_MAX);
     int room = 4 * GO_TEXT_MAX;
     setsockopt(runtime_end, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-    CHECK_INT(tare_go(runtime_end, state, GO_TEXT_MAX, NULL, 0), 0);
+    CHECK_INT(tare_go(runtime_end, state, GO_TEXT_MAX, NULL, 0, 0), 0);
     CHECK_INT(await_go(), 0);
     CHECK_INT(strlen(self.state), GO_TEXT_MAX);
-    CHECK_INT(tare_go(runtime_end, state, GO_TEXT_MAX + 1, NULL, 0), -EMSGSIZE);
+    CHECK_INT(tare_go(runtime_end, state, GO_TEXT_MAX + 1, NULL, 0, 0), -EMSGSIZE);
     close_both();
 }
 
@@ -144,7 +144,7 @@ static void test_the_gate_lets_one_through_and_a_missing_gate_is_told(void)
     CHECK(client >= 0);
     self.gate = gate;
     self.sync = dup(client); // something for do_gate to close
-    CHECK_INT(tare_go(client, "state", 5, NULL, 0), 0);
+    CHECK_INT(tare_go(client, "state", 5, NULL, 0, 0), 0);
     CHECK_INT(do_gate(NULL), 0);
     CHECK_STR(self.state, "state");
     CHECK_INT(send_message(MSG_FAIL, 3, -ENOENT, "no such program", -1), 0);

@@ -121,7 +121,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("mounts", [{"destination": "/a", "options": ["rbind"]}], "/mounts/0/source", "nothing to bind"),
         ("mounts", [{"destination": "/a"}], "/mounts/0/type", "is missing"),
         ("mounts", [None], "/mounts/0", "must be an object, is null"),
-        ("mounts", [{"destination": "/a", "options": ["idmap"]}], "/mounts/0/options/0", "id-mapped"),
+        ("mounts", [{"destination": "/a", "options": ["idmap"]}], "/mounts/0", "bind mounts only"),
         ("hooks", {"prestart": [{"path": "x"}]}, "/hooks/prestart/0/path", "must be an absolute path"),
         ("hooks", {"poststop": [{"path": "/x", "timeout": 0}]}, "/hooks/poststop/0/timeout", "greater than"),
         ("annotations", {"a": 1}, "/annotations/a", "must be a string"),

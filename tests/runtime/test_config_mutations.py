@@ -63,11 +63,14 @@ def test_every_odd_value_is_refused_by_name_or_planned(tmp_path: Path, top: str)
     assert planned or top in ("ociVersion", "process", "root")
 
 
+_NEEDED_ELSEWHERE = (("linux", "namespaces"), ("linux", "uidMappings"), ("linux", "gidMappings"))
+
+
 def is_about(error: ConfigError, place: Place) -> bool:
     """Whether one violation is at the place, above it, below it, or at a field that needs what was there."""
     here = "".join(f"/{key}" for key in place)
     pointers = [pointer.replace("~1", "/") for pointer, _, _ in error.violations]
-    if place[:2] == ("linux", "namespaces") or place == ("linux",):
+    if place[:2] in _NEEDED_ELSEWHERE or place == ("linux",):
         return bool(pointers)
     related = here.rpartition("/")[0]
     return any(pointer.startswith((here, related)) or here.startswith(pointer) for pointer in pointers)

@@ -52,7 +52,7 @@ def test_an_operation_that_does_not_fit_is_refused(op: ops.Op) -> None:
 @given(st.binary(max_size=400))
 def test_no_bytes_from_outside_are_taken_for_a_plan(data: bytes) -> None:
     index = ffi.new("int *")
-    assert lib.tare_host_run(ffi.from_buffer(data), len(data), index, ffi.NULL, ffi.NULL) == -errno.EBADMSG
+    assert lib.tare_host_run(ffi.from_buffer(data), len(data), 0, index, ffi.NULL, ffi.NULL) == -errno.EBADMSG
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255))
@@ -62,6 +62,6 @@ def test_a_damaged_plan_is_refused_or_stays_inside_its_bytes(
     record = bytearray(wire.encode([ops.sync("", 1), ops.rlimit("", 7, 1, 1)]))
     record[at % len(record)] = value
     index, count = ffi.new("int *"), ffi.new("unsigned *")
-    cgroups = ffi.new("int[]", lib.MAX_CGROUPS)
-    result = lib.tare_host_run(ffi.from_buffer(bytes(record)), len(record), index, cgroups, count)
+    cgroups = ffi.new("int[]", lib.MAX_PASSED)
+    result = lib.tare_host_run(ffi.from_buffer(bytes(record)), len(record), 0, index, cgroups, count)
     assert result in (-errno.EBADMSG, -errno.ENOSYS, 0)

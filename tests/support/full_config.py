@@ -9,7 +9,7 @@ from typing import Any
 Place = tuple[str | int, ...]
 
 _SET = ["CAP_KILL"]
-_MAPS = [{"containerID": 0, "hostID": 0, "size": 1}]
+_MAPS = [{"containerID": 0, "hostID": 0, "size": 65536}]
 _RATES = [{"major": 8, "minor": 0, "rate": 1}]
 
 FULL: dict[str, Any] = {
@@ -26,6 +26,9 @@ FULL: dict[str, Any] = {
         "noNewPrivileges": True,
         "oomScoreAdj": 5,
         "selinuxLabel": "",
+        "scheduler": {"policy": "SCHED_OTHER", "nice": 1, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
+        "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4},
+        "execCPUAffinity": {"initial": "0", "final": "0-1"},
         "user": {"uid": 0, "gid": 0, "umask": 18, "additionalGids": [1]},
     },
     "root": {"path": "rootfs", "readonly": True},
@@ -35,6 +38,13 @@ FULL: dict[str, Any] = {
         {"destination": "/proc", "source": "proc", "type": "proc", "options": ["ro"]},
         {"destination": "/b", "source": "/etc", "type": "bind", "options": ["rbind", "rro", "rslave"]},
         {"destination": "/c", "source": "cgroup", "type": "cgroup"},
+        {
+            "destination": "/d",
+            "source": "/etc",
+            "options": ["bind", "ridmap", "src-nofollow", "dest-nofollow"],
+            "uidMappings": [dict(_MAPS[0])],
+            "gidMappings": [dict(_MAPS[0])],
+        },
     ],
     "hooks": {
         "prestart": [{"path": "/x", "args": ["a"], "env": ["A=b"], "timeout": 5}],
@@ -50,6 +60,7 @@ FULL: dict[str, Any] = {
             {"type": "ipc"},
             {"type": "cgroup"},
             {"type": "user"},
+            {"type": "time"},
             {"type": "network", "path": "/proc/1/ns/net"},
         ],
         "uidMappings": _MAPS,
@@ -58,6 +69,9 @@ FULL: dict[str, Any] = {
             {"type": "c", "path": "/dev/x", "major": 1, "minor": 1, "fileMode": 438, "uid": 0, "gid": 0},
             {"type": "p", "path": "/dev/fifo"},
         ],
+        "timeOffsets": {"monotonic": {"secs": 1, "nanosecs": 1}, "boottime": {"secs": 1}},
+        "personality": {"domain": "LINUX32", "flags": []},
+        "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]},
         "cgroupsPath": "/x",
         "rootfsPropagation": "private",
         "maskedPaths": ["/a"],

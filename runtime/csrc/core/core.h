@@ -14,8 +14,15 @@ enum { TARE_TEXT_MAX = MSG_TEXT_MAX + 1, TARE_TERMIOS_BYTES = 128 };
 const char *tare_op_table(void);
 
 // Carries out the host operations of a record; *failed: the index of the one that did not succeed. The files
-// that host_open_cgroup opens are added to `cgroups` (MAX_CGROUPS of room), *count: how many; the caller's.
-int tare_host_run(const char *record, size_t size, int *failed, int *cgroups, unsigned *count);
+// that host_open_cgroup opens and the trees of host_tree are added to `opened` (MAX_PASSED of room), *count:
+// how many; the caller's. `pid`: the container's first process, once it is there.
+int tare_host_run(const char *record, size_t size, int pid, int *failed, int *opened, unsigned *count);
+
+// tree.c: a detached copy of the mount tree at `source`. Its ids are mapped as in the user namespace at
+// `userns`, or by these maps; all "": they are not. The fd is the caller's.
+int tare_host_tree(const char *source, const char *userns, const char *uids, const char *gids, int flags);
+// net_device.c: moves a network device into the namespace of process `pid`.
+int tare_move_net_device(int pid, const char *name, const char *new_name);
 
 // renameat2(2) in one directory (-1: the paths are absolute, or count from where we are), with RENAME_*.
 int tare_rename(int directory, const char *from, const char *to, unsigned flags);
@@ -50,8 +57,9 @@ struct tare_message {
 
 // One message: 1, 0 when the other end is closed, or -errno.
 int tare_receive(int socket, struct tare_message *message);
-// Lets init go on, with the files of its cgroups (none: 0), which stay the caller's.
-int tare_go(int socket, const char *text, size_t length, const int *cgroups, unsigned count);
+// Lets init go on, with `count` descriptors: the files of its cgroups, and behind them as many mount trees as
+// `trees` says. They stay the caller's.
+int tare_go(int socket, const char *text, size_t length, const int *passed, unsigned count, unsigned trees);
 
 // The gate: a socket in the state directory on which the created container waits for `start`.
 int tare_gate_listen(int directory, const char *name);

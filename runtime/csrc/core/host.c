@@ -88,17 +88,24 @@ static int device_filter(const char *directory, const char *program, size_t size
     return result;
 }
 
-static int open_cgroup(const char *path, int *cgroups, unsigned *count)
+static int keep(int fd, int *opened, unsigned *count)
 {
-    if (*count == MAX_CGROUPS)
+    if (fd < 0)
+        return fd;
+    if (*count == MAX_PASSED) {
+        close(fd);
         return -E2BIG;
-    int fd = CORE_RETRY(open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (fd >= 0)
-        cgroups[(*count)++] = fd;
-    return fd < 0 ? fd : 0;
+    }
+    opened[(*count)++] = fd;
+    return 0;
 }
 
-static int run_one(const struct op *op, int *cgroups, unsigned *count)
+static int missing_is_fine(int result)
+{
+    return result == -ENOENT ? 0 : result;
+}
+
+static int run_one(const struct op *op, int pid, int *opened, unsigned *count)
 {
     int result;
 
@@ -111,7 +118,16 @@ static int run_one(const struct op *op, int *cgroups, unsigned *count)
     case OP_host_copy_parent:
         return copy_parent(op_str(op, 0), op_str(op, 1));
     case OP_host_open_cgroup:
-        return open_cgroup(op_str(op, 0), cgroups, count);
+        return keep(CORE_RETRY(open(op_str(op, 0), O_WRONLY | O_CLOEXEC | O_NOFOLLOW)), opened, count);
+    case OP_host_write_present:
+        return missing_is_fine(write_file(op_str(op, 0), op_str(op, 1), op_len(op, 1)));
+    case OP_host_chown:
+        return missing_is_fine(CORE_RETRY(lchown(op_str(op, 0), op_int(op, 1), op_int(op, 2))));
+    case OP_host_tree:
+        result = tare_host_tree(op_str(op, 0), op_str(op, 1), op_str(op, 2), op_str(op, 3), op_int(op, 4));
+        return keep(result, opened, count);
+    case OP_host_net_device:
+        return tare_move_net_device(pid, op_str(op, 0), op_str(op, 1));
     case OP_host_device_filter:
         return device_filter(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     default:
@@ -126,7 +142,7 @@ int tare_rename(int directory, const char *from, const char *to, unsigned flags)
     return CORE_RETRY(syscall(SYS_renameat2, at, from, at, to, flags));
 }
 
-int tare_host_run(const char *record, size_t size, int *failed, int *cgroups, unsigned *count)
+int tare_host_run(const char *record, size_t size, int pid, int *failed, int *opened, unsigned *count)
 {
     size_t cursor = 0;
     struct op op;
@@ -135,7 +151,7 @@ int tare_host_run(const char *record, size_t size, int *failed, int *cgroups, un
     if (record_check(record, size) < 0)
         return -EBADMSG;
     while (record_next(record, &cursor, &op)) {
-        int result = run_one(&op, cgroups, count);
+        int result = run_one(&op, pid, opened, count);
         if (result < 0) {
             *failed = op.index;
             return result;

@@ -50,17 +50,17 @@ int tare_receive(int socket, struct tare_message *message)
     return 1;
 }
 
-int tare_go(int socket, const char *text, size_t length, const int *cgroups, unsigned count)
+int tare_go(int socket, const char *text, size_t length, const int *passed, unsigned count, unsigned trees)
 {
-    struct message head = {.type = MSG_GO, .length = length};
+    struct message head = {.type = MSG_GO, .value = trees, .length = length};
     struct iovec parts[2] = {{&head, sizeof head}, {(void *)(uintptr_t)text, length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(MAX_CGROUPS * sizeof(int))];
+        char bytes[CMSG_SPACE(MAX_PASSED * sizeof(int))];
     } control = {0};
 
-    if (length > GO_TEXT_MAX || count > MAX_CGROUPS)
+    if (length > GO_TEXT_MAX || count > MAX_PASSED)
         return -EMSGSIZE;
     if (count) {
         message.msg_control = control.bytes;
@@ -69,7 +69,7 @@ int tare_go(int socket, const char *text, size_t length, const int *cgroups, uns
         item->cmsg_level = SOL_SOCKET;
         item->cmsg_type = SCM_RIGHTS;
         item->cmsg_len = CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(item), cgroups, count * sizeof(int));
+        memcpy(CMSG_DATA(item), passed, count * sizeof(int));
     }
     long sent = CORE_RETRY(sendmsg(socket, &message, MSG_NOSIGNAL));
     // EPIPE: init has ended, and why is what it said last.

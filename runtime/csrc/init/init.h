@@ -18,6 +18,8 @@ struct init {
     int proc;                 // the host's procfs (O_PATH), or -1
     int cgroups[MAX_CGROUPS]; // their files, open for writing, in the plan's order
     unsigned cgroup_count;
+    int trees[MAX_TREES]; // detached mounts that the runtime has prepared, in the plan's order
+    unsigned tree_count;
     int rootfd;                  // the root of the container (O_PATH); -1 before `rootfs`
     int timed;                   // whether the times of operations are reported
     char detail[MSG_TEXT_MAX];   // what else is known of a failure
@@ -46,6 +48,7 @@ size_t bounded_copy(char *out, size_t size, const char *text);
 int open_in_root(const char *path, int flags);                // openat2, RESOLVE_IN_ROOT | NO_MAGICLINKS
 int open_in_root_plain(const char *path, int flags);          // and no symlink on the way
 int make_in_root(const char *path, mode_t mode, int is_file); // mkdir -p; an O_PATH fd of the last
+int make_in_root_nofollow(const char *path, int is_file);     // the last may be a symlink itself
 int open_parent_in_root(const char *path, const char **name); // parents made; *name: last component
 int open_proc_file(const char *path, int flags);              // below self.proc, no symlinks
 

@@ -24,31 +24,21 @@ static const operation OPERATIONS[OP_LIMIT] = {
 };
 
 // Host operations are the runtime's: in init they are a mistake of the encoder.
-int do_host_mkdir(const struct op *op)
-{
-    (void)op;
-    return -ENOSYS;
-}
-int do_host_write(const struct op *op)
-{
-    (void)op;
-    return -ENOSYS;
-}
-int do_host_copy_parent(const struct op *op)
-{
-    (void)op;
-    return -ENOSYS;
-}
-int do_host_open_cgroup(const struct op *op)
-{
-    (void)op;
-    return -ENOSYS;
-}
-int do_host_device_filter(const struct op *op)
-{
-    (void)op;
-    return -ENOSYS;
-}
+#define HOST_OPERATION(name)                                                                                 \
+    int do_##name(const struct op *op)                                                                       \
+    {                                                                                                        \
+        (void)op;                                                                                            \
+        return -ENOSYS;                                                                                      \
+    }
+HOST_OPERATION(host_mkdir)
+HOST_OPERATION(host_write)
+HOST_OPERATION(host_copy_parent)
+HOST_OPERATION(host_device_filter)
+HOST_OPERATION(host_open_cgroup)
+HOST_OPERATION(host_write_present)
+HOST_OPERATION(host_chown)
+HOST_OPERATION(host_tree)
+HOST_OPERATION(host_net_device)
 
 // The program starts with default dispositions and nothing blocked, whatever our caller had. execve(2) has
 // reset what was caught; what was ignored is left (real-time signals: by nobody that starts a runtime).

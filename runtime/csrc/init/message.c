@@ -58,14 +58,19 @@ void warn(const struct op *op, int error, const char *text)
     send_message(MSG_WARN, op->index, error, text, -1);
 }
 
-static void take_cgroups(struct msghdr *message)
+static void take_descriptors(struct msghdr *message, unsigned trees)
 {
     struct cmsghdr *item = CMSG_FIRSTHDR(message);
 
     if (!item || item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
         return;
-    self.cgroup_count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    unsigned count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    if (trees > count || trees > MAX_TREES || count - trees > MAX_CGROUPS)
+        return;
+    self.cgroup_count = count - trees;
+    self.tree_count = trees;
     memcpy(self.cgroups, CMSG_DATA(item), self.cgroup_count * sizeof(int));
+    memcpy(self.trees, CMSG_DATA(item) + self.cgroup_count * sizeof(int), trees * sizeof(int));
 }
 
 int await_go(void)
@@ -74,7 +79,7 @@ int await_go(void)
     struct iovec parts[2] = {{&head, sizeof head}, {self.state, GO_TEXT_MAX}};
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(MAX_CGROUPS * sizeof(int))];
+        char bytes[CMSG_SPACE(MAX_PASSED * sizeof(int))];
     } control;
     struct msghdr message = {.msg_iov = parts,
                              .msg_iovlen = 2,
@@ -84,8 +89,8 @@ int await_go(void)
     long got = SYS(recvmsg(self.sync, &message, MSG_CMSG_CLOEXEC));
     if (got < (long)sizeof head || head.type != MSG_GO)
         return detail(-EPIPE, "the runtime went away");
-    take_cgroups(&message);
-    self.timed = self.timed || head.value == GO_TIMED;
+    take_descriptors(&message, head.value & GO_TREES);
+    self.timed = self.timed || head.value & GO_TIMED;
     if (got > (long)sizeof head)
         self.state[got - sizeof head] = 0;
     return 0;

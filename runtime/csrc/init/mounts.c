@@ -1,4 +1,4 @@
-// The operations `mount`, `bind` and `remount`.
+// The operation `mount`, and what the others of mounts share with it.
 
 #include "mounts.h"
 #include "init.h"
@@ -163,12 +163,14 @@ static int open_plain_directory(const char *path)
     return target;
 }
 
-static int open_target(const char *path, int flags, int is_file)
+int open_target(const char *path, int flags, int is_file)
 {
+    if (flags & MOUNT_TARGET_NOFOLLOW)
+        return make_in_root_nofollow(path, is_file);
     return flags & MOUNT_PLAIN_DIRECTORY ? open_plain_directory(path) : make_in_root(path, 0755, is_file);
 }
 
-static int set_propagation(int tree, uint64_t propagation, int recursive)
+int set_propagation(int tree, uint64_t propagation, int recursive)
 {
     struct mount_attr attr = {.propagation = propagation & ~(uint64_t)MS_REC};
 
@@ -240,49 +242,4 @@ int do_mount(const struct op *op)
     }
     result = attach(tree, target);
     return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
-}
-
-static int bind_attributes(const struct op *op, int tree)
-{
-    struct mount_attr top = {.attr_set = op_int(op, 2), .attr_clr = op_int(op, 3)};
-    struct mount_attr all = {.attr_set = op_int(op, 4), .attr_clr = op_int(op, 5)};
-    int result = 0;
-
-    if (top.attr_set || top.attr_clr)
-        result = set_attr(tree, &top, 0);
-    if (!result && (all.attr_set || all.attr_clr))
-        result = set_attr(tree, &all, AT_RECURSIVE);
-    return result;
-}
-
-int do_bind(const struct op *op)
-{
-    int flags = op_int(op, 7), recursive = flags & MOUNT_RECURSIVE ? AT_RECURSIVE : 0;
-    uint64_t propagation = op_int(op, 6);
-    struct stat info;
-
-    CLEANUP_FD int tree =
-        SYS(syscall(SYS_open_tree, AT_FDCWD, op_str(op, 0), OPEN_TREE_CLONE | O_CLOEXEC | recursive));
-    if (tree == -ENOENT && flags & MOUNT_OPTIONAL)
-        return 0;
-    if (tree < 0)
-        return detail(tree, "the source %.900s", op_str(op, 0));
-    if (fstat(tree, &info) < 0)
-        return -errno;
-    CLEANUP_FD int target = open_target(op_str(op, 1), flags, !S_ISDIR(info.st_mode));
-    if (target < 0)
-        return target;
-    int result = bind_attributes(op, tree);
-    if (result < 0)
-        return result;
-    result = attach(tree, target);
-    return result < 0 ? result : set_propagation(tree, propagation, propagation & MS_REC);
-}
-
-int do_remount(const struct op *op)
-{
-    struct mount_attr attr = {.attr_set = op_int(op, 1), .attr_clr = op_int(op, 2)};
-    CLEANUP_FD int target = open_in_root(op_str(op, 0), O_PATH);
-
-    return target < 0 ? target : set_attr(target, &attr, 0);
 }

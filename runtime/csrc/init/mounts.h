@@ -18,5 +18,8 @@
 int new_filesystem(const char *fstype, const char *source, const char *data, uint64_t attr);
 int attach(int tree, int target);
 int set_attr(int tree, struct mount_attr *attr, int flags);
+int set_propagation(int tree, uint64_t propagation, int recursive);
+// Where a mount goes, made if it is missing; `flags`: MOUNT_*.
+int open_target(const char *path, int flags, int is_file);
 
 #endif

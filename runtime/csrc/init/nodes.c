@@ -25,6 +25,25 @@ static int same_node(int parent, const char *name, mode_t mode, dev_t dev)
     return 0;
 }
 
+// mknod(2) of a device takes CAP_MKNOD in the first user namespace. Where we run in another one ourselves,
+// the host's own node at the same place serves if it is the device that is wanted.
+static int bind_host_node(const char *path, int parent, const char *name, mode_t mode, dev_t dev)
+{
+    struct stat info;
+    CLEANUP_FD int node = SYS(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+
+    if (node < 0 || fstat(node, &info) < 0 || (info.st_mode & S_IFMT) != (mode & S_IFMT) ||
+        info.st_rdev != dev)
+        return detail(-EPERM, "mknod(2) is not permitted, and the host has no such device there to bind");
+    CLEANUP_FD int made =
+        SYS(openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644));
+    CLEANUP_FD int target = SYS(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (target < 0)
+        return target;
+    CLEANUP_FD int tree = SYS(syscall(SYS_open_tree, node, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH));
+    return tree < 0 ? tree : attach(tree, target);
+}
+
 int do_mknod(const struct op *op)
 {
     mode_t mode = op_int(op, 1);
@@ -37,6 +56,8 @@ int do_mknod(const struct op *op)
     int result = SYS(mknodat(parent, name, mode, dev));
     if (result == -EEXIST)
         return same_node(parent, name, mode, dev);
+    if (result == -EPERM && !S_ISFIFO(mode))
+        return bind_host_node(op_str(op, 0), parent, name, mode, dev);
     if (result < 0 || (!op_int(op, 4) && !op_int(op, 5)))
         return result;
     return SYS(fchownat(parent, name, op_int(op, 4), op_int(op, 5), AT_SYMLINK_NOFOLLOW));

@@ -118,6 +118,20 @@ int make_in_root(const char *path, mode_t mode, int is_file)
     }
 }
 
+int make_in_root_nofollow(const char *path, int is_file)
+{
+    const char *name;
+    CLEANUP_FD int parent = open_parent_in_root(path, &name);
+
+    if (parent < 0)
+        return parent;
+    int found = SYS(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (found != -ENOENT)
+        return found;
+    int result = make_one(parent, name, 0755, is_file);
+    return result < 0 ? result : (int)SYS(openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+}
+
 int open_parent_in_root(const char *path, const char **name)
 {
     char parent[PATH_MAX];

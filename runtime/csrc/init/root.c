@@ -60,6 +60,13 @@ int do_rootfs(const struct op *op)
     return 0;
 }
 
+// Without a mount namespace of its own the container has the host's mounts: none is added to them.
+int do_open_rootfs(const struct op *op)
+{
+    self.rootfd = SYS(open(op_str(op, 0), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return self.rootfd < 0 ? self.rootfd : 0;
+}
+
 // pivot_root(".", ".") stacks the old root on the new one; it is then made slave, so that its unmounting
 // does not reach the host, and detached (pivot_root(2), NOTES). A path of "." names the mount that is the
 // working directory, not what lies on it: hence the descriptor of the old root.

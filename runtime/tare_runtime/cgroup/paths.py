@@ -52,6 +52,11 @@ class CgroupPlan:
         return {"version": self.version, "paths": self.paths, "created": self.created}
 
 
+def is_first_user_namespace() -> bool:
+    """Whether our user namespace is the host's: its number is PROC_USER_INIT_INO since kernel 3.8."""
+    return posix.readlink("/proc/self/ns/user") == "user:[4026531837]"
+
+
 def discover() -> Hierarchy:
     """The hierarchies that are mounted here. v1 wins on a host that has both: its controllers are there."""
     own_cgroups = _read("/proc/self/cgroup")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from posix import geteuid
+from posix import W_OK, access, geteuid
 
-from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover
+from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover, is_first_user_namespace
 from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
 
 PIDS_LIMIT = "/linux/resources/pids/limit"
@@ -37,12 +37,14 @@ def plan_cgroup(
     if hierarchy is None:
         hierarchy = discover()
     linux = config.get("linux", {})
-    if rootless == "true" or (rootless == "auto" and geteuid() != 0):
+    if rootless == "true" or (rootless == "auto" and not is_free(hierarchy)):
         from tare_runtime.cgroup.rootless import writable_part
 
         hierarchy = writable_part(hierarchy, linux.get("cgroupsPath", ""), id)
         if not hierarchy.mounts:
             _refuse_limits(linux)
+            if warn and geteuid() == 0:
+                warn("no cgroup can be made here: the container has none of its own, and no device rules")
             return CgroupPlan(1, {}, [], [], [])
     if not hierarchy.mounts:
         if linux.get("resources") or linux.get("cgroupsPath"):
@@ -62,10 +64,20 @@ def plan_cgroup(
     return result
 
 
+def is_free(hierarchy: Hierarchy) -> bool:
+    """Whether all that cgroups offer can be had: as root of the first user namespace, in no read-only view.
+
+    Containers in containers, and those of podman without root, have one or the other.
+    """
+    if geteuid() != 0 or not is_first_user_namespace():
+        return False
+    return access(next(iter(hierarchy.mounts.values()), "/"), W_OK)
+
+
 def _refuse_limits(linux: dict[str, Any]) -> None:
     from tare_runtime.config.sections import section_of
 
-    problem = "cannot be applied: the cgroups here belong to another user"
+    problem = "cannot be applied: the cgroups here are read-only, or belong to another user"
     limits = [name for name, value in linux.get("resources", {}).items() if value and name != "devices"]
     pointers = [f"/linux/resources/{name}" for name in limits]
     if pointers:

@@ -1,23 +1,27 @@
-"""Cgroups without root: only those that were delegated to us can be used, the others are left out."""
+"""Cgroups where not all can be made: without root delegated ones, in a container what it shows writable."""
 
 from __future__ import annotations
 
 import posix
+from posix import geteuid
 
-from tare_runtime.cgroup.paths import Hierarchy, container_base
+from tare_runtime.cgroup.paths import Hierarchy, container_base, is_first_user_namespace
 
 
 def writable_part(hierarchy: Hierarchy, cgroups_path: str, id: str) -> Hierarchy:
-    """The hierarchies in which we may make the container's directory. Device rules take root always."""
+    """The hierarchies in which we may make the container's directory. Device rules take root of the host."""
     from_root, parts = container_base(cgroups_path, id)
     bases = hierarchy.mounts if from_root else hierarchy.own
-    usable = [name for name, base in bases.items() if name != "devices" and _can_make(base, parts)]
+    devices = geteuid() == 0 and is_first_user_namespace()
+    usable = [
+        name for name, base in bases.items() if (devices or name != "devices") and _can_make(base, parts)
+    ]
     part = Hierarchy(
         hierarchy.version,
         {name: hierarchy.mounts[name] for name in usable},
         {name: hierarchy.own[name] for name in usable},
     )
-    part.devices = False
+    part.devices = devices
     return part
 
 

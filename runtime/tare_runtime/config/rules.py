@@ -50,7 +50,10 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     else:
         check_process(process, at("process"), found, warn)
     for index, mount in enumerate(config.get("mounts", ())):
-        _check_mount(mount, index, found, warn)
+        _check_mount(mount, index, config, found, warn)
+    namespaces = config.get("linux", {}).get("namespaces", ())
+    if not any(namespace.get("type") == "mount" for namespace in namespaces):
+        _check_shared_mounts(config, found)
     if "hooks" in config:
         _check_hooks(config["hooks"], found)
     if "" in config.get("annotations", ()):
@@ -151,25 +154,47 @@ def _check_version(version: str | None, found: Found) -> None:
         found.append((at("ociVersion"), f"{version} is not supported: this runtime knows 1.0.0 to 1.3.0"))
 
 
-def _check_mount(mount: dict[str, Any], index: int, found: Found, warn: Callable[[str], None] | None) -> None:
+def _check_mount(
+    mount: dict[str, Any],
+    index: int,
+    config: dict[str, Any],
+    found: Found,
+    warn: Callable[[str], None] | None,
+) -> None:
     destination = mount.get("destination")
     if not destination:
         found.append((at("mounts", index, "destination"), "is missing"))
     elif destination[0] != "/" and warn:
         warn(f"mounts[{index}]: relative destination {destination!r} is deprecated, it is taken from /")
-    for name in ("uidMappings", "gidMappings"):
-        if mount.get(name):
-            found.append((at("mounts", index, name), f"an id-mapped mount {NOT_DONE}"))
     options = mount.get("options", ())
     if not mount.get("source"):
         if "bind" in options or "rbind" in options or mount.get("type") in ("bind", "none"):
             found.append((at("mounts", index, "source"), "is missing: there is nothing to bind"))
         elif not mount.get("type"):
             found.append((at("mounts", index, "type"), "is missing"))
-    for word in ("idmap", "ridmap"):
-        if word in options:
-            where = at("mounts", index, "options", options.index(word))
-            found.append((where, f"an id-mapped mount {NOT_DONE}"))
+    mapped = "uidMappings" in mount or "gidMappings" in mount
+    for word in options:
+        if word[:5] == "idmap" or word[:6] == "ridmap":
+            mapped = True
+    if mapped:
+        from tare_runtime.config.rules_mounts import check_idmap
+
+        check_idmap(mount, index, config, found)
+    if "bind" in options or "rbind" in options or mount.get("type") in ("bind", "none"):
+        from tare_runtime.config.rules_mounts import check_bind_options
+
+        check_bind_options(mount, index, found)
+
+
+def _check_shared_mounts(config: dict[str, Any], found: Found) -> None:
+    """Without a mount namespace whatever is mounted would be mounted on the host, and stay."""
+    problem = "cannot be done without a mount namespace: it would change the host's own mounts"
+    if config.get("mounts"):
+        found.append((at("mounts"), problem))
+    if config.get("root", {}).get("readonly"):
+        found.append((at("root", "readonly"), problem))
+    if config.get("linux", {}).get("rootfsPropagation"):
+        found.append((at("linux", "rootfsPropagation"), problem))
 
 
 def _check_hooks(hooks: dict[str, Any], found: Found) -> None:

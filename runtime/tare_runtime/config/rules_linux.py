@@ -47,6 +47,10 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     namespaces = _check_namespaces(linux.get("namespaces", ()), found)
     _check_names(config, namespaces, found)
     _check_mappings(linux, namespaces, found)
+    if linux.get("uidMappings") and linux.get("gidMappings"):
+        from tare_runtime.config.rules_ids import check as check_ids
+
+        check_ids(config, found)
     _check_paths(linux, namespaces, found)
     for index, device in enumerate(linux.get("devices", ())):
         _check_device(device, index, found)

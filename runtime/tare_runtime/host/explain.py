@@ -5,6 +5,7 @@ Cold: loaded when something has failed. Callers match on some phrases; docker ta
 """
 
 from errno import (
+    E2BIG,
     EACCES,
     EBADMSG,
     EBUSY,
@@ -39,6 +40,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "host_device_filter": ("attach the device list to cgroup", "{0}"),
     "host_open_cgroup": ("open cgroup", "{0}"),
     "join_cgroups": ("join the container's cgroups", ""),
+    "host_write_present": ("write {1!r} to", "{0}"),
+    "host_chown": ("give cgroup to user {1}:", "{0}"),
+    "host_tree": ("copy the mount tree at", "{0}"),
+    "host_net_device": ("move network device", "{0}"),
+    "bind_tree": ("bind a tree of the host on", "{1}"),
+    "open_rootfs": ("open the rootfs", "{0}"),
     "oom_score_adj": ("set oom_score_adj to", "{0}"),
     "setns_path": ("join namespace", "{1}"),
     "setns_process": ("join the container's namespaces", ""),
@@ -80,6 +87,14 @@ _HINTS: dict[tuple[str, int], str] = {
     ("mount", ENODEV): "this kernel does not know the file system: check linux mounts[].type",
     ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
     ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
+    (
+        "bind",
+        EPERM,
+    ): "what the host has locked, as ro, nosuid, nodev, noexec or an atime, can't be cleared here",
+    ("host_tree", EPERM): "it takes root of the file system's own user namespace: not possible without root",
+    ("host_tree", EINVAL): "its file system cannot be id-mapped by this kernel, or is so already",
+    ("host_tree", E2BIG): "there is room for 200 mounts with mapped ids",
+    ("host_tree", ENOENT): "the source must exist on the host",
     ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
     ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
     ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",

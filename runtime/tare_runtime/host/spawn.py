@@ -67,9 +67,17 @@ class Conversation:
         text: str = ffi.buffer(raw.text, raw.length)[:].decode("utf-8", "replace") if raw.type else ""
         return Message(raw.type, raw.value, raw.error, raw.fd, text)
 
-    def go(self, text: bytes = b"", cgroups: "list[int]" = []) -> None:  # noqa: B006  never changed
-        """Let init go on; `text`: the state document, where hooks follow; `cgroups`: what it will join."""
-        checked(lib.tare_go(self.fd, text, len(text), cgroups, len(cgroups)), "answer init")
+    def go(
+        self,
+        text: bytes = b"",
+        opened: "list[int]" = [],  # noqa: B006  never changed
+        trees: int = 0,
+    ) -> None:
+        """Let init go on; `text`: the state document, where hooks follow.
+
+        `opened`: files of the cgroups that it will join, and behind them `trees` mounts to attach.
+        """
+        checked(lib.tare_go(self.fd, text, len(text), opened, len(opened), trees), "answer init")
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -91,18 +99,18 @@ def count_host_ops(plan: "list[Op]") -> int:
     return count
 
 
-def run_host_ops(ops: "list[Op]", first_index: int = 0) -> "list[int]":
-    """Carry out operations in this process: the files of cgroups that they opened, which are the caller's.
+def run_host_ops(ops: "list[Op]", first_index: int = 0, pid: int = 0) -> "list[int]":
+    """Carry out operations in this process: what they opened (see Conversation.go), which is the caller's.
 
-    `first_index`: as for `spawn`. Raises: Failed.
+    `first_index`: as for `spawn`; `pid`: the container's first process, once it is there. Raises: Failed.
     """
     if not ops:
         return []
     record = encode(ops, first_index)
     index, count = ffi.new("int *"), ffi.new("unsigned *")
-    cgroups = ffi.new("int[]", lib.MAX_CGROUPS)
-    result = lib.tare_host_run(ffi.from_buffer(record), len(record), index, cgroups, count)
-    opened = list(cgroups[0 : count[0]])
+    room = ffi.new("int[]", lib.MAX_PASSED)
+    result = lib.tare_host_run(ffi.from_buffer(record), len(record), pid, index, room, count)
+    opened = list(room[0 : count[0]])
     if result < 0:
         close_all(opened)
         raise Failed(index[0], -result, "")

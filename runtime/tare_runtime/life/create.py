@@ -8,6 +8,7 @@ import posix
 from time import gmtime, time_ns
 
 from tare_runtime._core import lib
+from tare_runtime.cgroup.paths import is_first_user_namespace
 from tare_runtime.cgroup.plan import ensure_unused, plan_cgroup
 from tare_runtime.config.read import load_config
 from tare_runtime.host.spawn import Conversation, checked
@@ -66,6 +67,8 @@ def create_container(request: Request, settings: Settings) -> "Created":
 def make_plan(
     config: "dict[str, Any]", request: Request, settings: Settings
 ) -> "tuple[CgroupPlan, list[Op]]":
+    if not (request.set_groups and is_first_user_namespace()):
+        _settle_groups(config, request)
     annotations = config.get("annotations") or {}
     for name in annotations:
         if name.startswith(("run.oci.", "module.wasm.")):
@@ -91,6 +94,20 @@ def make_plan(
         delegate(cgroup, annotations["run.oci.delegate-cgroup"])
     seccomp = seccomp_filter((config.get("linux") or {}).get("seccomp"), annotations, settings.root)
     return cgroup, plan_container(config, request, cgroup, seccomp)
+
+
+def _settle_groups(config: "dict[str, Any]", request: Request) -> None:
+    """Where we are not root of the host, the user namespace decides about setgroups(2)."""
+    from tare_runtime.host.idmap import may_set_groups
+
+    request.set_groups = may_set_groups(config.get("linux") or {})
+    if (config["process"].get("user") or {}).get("additionalGids") and not request.set_groups:
+        from tare_runtime.config.sections import section_of
+        from tare_runtime.errors import ConfigError
+
+        pointer = "/process/user/additionalGids"
+        problem = "cannot be had: setgroups(2) is denied where only the own group is mapped"
+        raise ConfigError([(pointer, problem, section_of(pointer))])
 
 
 class Created(Process):
@@ -121,9 +138,9 @@ class Created(Process):
         self.state["pidStart"] = process_start(self.pid)
         linux = self.config.get("linux") or {}
         if linux.get("uidMappings") or linux.get("gidMappings"):
-            from tare_runtime.host.idmap import write_maps
+            from tare_runtime.host.idmap import settle_maps
 
-            write_maps(self.pid, linux.get("uidMappings") or [], linux.get("gidMappings") or [])
+            settle_maps(self.pid, linux)
 
     def joined(self, conversation: Conversation) -> None:
         self.state_dir.write(self.state)  # while init works

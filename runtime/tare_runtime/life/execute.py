@@ -3,6 +3,7 @@
 import posix
 
 from tare_runtime._core import lib
+from tare_runtime.cgroup.paths import is_first_user_namespace
 from tare_runtime.errors import NotRunning, StateError
 from tare_runtime.life.launch import Process, Settings, bring_up, check_terminal, explained, seccomp_filter
 from tare_runtime.plan import ops
@@ -63,7 +64,7 @@ def exec_process(
     annotations = state["annotations"]
     seccomp = seccomp_filter(state.get("seccomp"), annotations, settings.root)
     keep_groups = "run.oci.keep_original_groups" in annotations
-    set_groups = posix.geteuid() == 0 and not keep_groups
+    set_groups = not keep_groups and _may_set_groups(state["pid"], flags)
     request = Request(id, state["bundle"], gate=False, preserve_fds=preserve_fds, set_groups=set_groups)
     request.keep_groups = keep_groups
     joins = _joins(state, cgroups)
@@ -76,6 +77,14 @@ def exec_process(
         done.close()
         raise explained(error, plan, process) from error
     return done
+
+
+def _may_set_groups(pid: int, flags: int) -> bool:
+    if not flags & lib.CLONE_NEWUSER and posix.geteuid() == 0 and is_first_user_namespace():
+        return True
+    from tare_runtime.host.idmap import may_set_groups_in
+
+    return may_set_groups_in(pid)
 
 
 def _open(root: str, id: str, *, ignore_paused: bool) -> "State":

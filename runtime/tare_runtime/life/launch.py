@@ -66,14 +66,14 @@ class Settings:
 class Process:
     """A process that is being made. Owned by the caller: `master` (-1: no terminal, or sent elsewhere)."""
 
-    __slots__ = ("cgroups", "master", "pid")
+    __slots__ = ("master", "opened", "pid")
 
     pidfd_name = ""  # what --pidfd-socket is told: runc's words
 
     def __init__(self) -> None:
         self.pid = 0
         self.master = -1
-        self.cgroups: list[int] = []  # open while it is being made: what it will join
+        self.opened: list[int] = []  # while it is being made: what host operations opened for it
 
     def spawned(self) -> None:
         """Init runs, and makes the namespaces meanwhile."""
@@ -135,13 +135,13 @@ def bring_up(
     with conversation:
         try:
             process.spawned()
-            process.cgroups = run_host_ops(plan[: host - late])
+            process.opened = run_host_ops(plan[: host - late])
             _converse(process, conversation, plan, range(host - late, host), settings)
         except BaseException:
             process.pid = process.pid or spawn.unseen_process(conversation, stage_one)
             raise
         finally:
-            close_all(process.cgroups)
+            close_all(process.opened)
             lib.tare_reap(stage_one)  # by now, or for the second time: then there is none
     if settings.pid_file:
         from tare_runtime.life.pid_file import write_pid_file
@@ -158,13 +158,14 @@ def _converse(
         kind = message.kind
         if kind == spawn.CLONED:
             process.pid = message.value
-            run_host_ops(plan[late.start : late.stop], late.start)
+            run_host_ops(plan[late.start : late.stop], late.start, process.pid)
             process.cloned()
             if settings.pidfd_socket:
                 from tare_runtime.life.channels import send_pidfd
 
                 send_pidfd(settings.pidfd_socket, process.pid, process.pidfd_name)
-            conversation.go(cgroups=process.cgroups)
+            trees = sum(op[0] == "host_tree" for op in plan[: late.stop])
+            conversation.go(opened=process.opened, trees=trees)
             process.joined(conversation)
         elif kind == spawn.CONSOLE:
             process.master = _hand_over_console(message.fd, message.text, settings)

@@ -111,6 +111,7 @@ def plan_again(root: str, state: "State") -> "tuple[dict[str, Any], list[Op]]":
         state["bundle"],
         preserve_fds=state.get("preserveFds", 0),
         no_new_keyring=state.get("noNewKeyring", False),
+        set_groups=posix.geteuid() == 0,
         has_kcore=posix.access("/proc/kcore", posix.F_OK),
     )
     if state.get("notify"):

@@ -36,6 +36,7 @@ class Request:
         "no_pivot",
         "notify",
         "preserve_fds",
+        "privileged",
         "set_groups",
     )
 
@@ -61,6 +62,7 @@ class Request:
         self.environment: list[str] = []  # what the container is told beside the config's
         self.notify = False  # whether it gets a socket to say that it is ready
         self.set_groups = set_groups  # false where the user namespace's maps deny it: without root
+        self.privileged = set_groups  # whether we are root of a user namespace ourselves
         self.has_kcore = has_kcore  # whether this kernel has /proc/kcore, which /dev/core leads to
 
 
@@ -87,7 +89,10 @@ def plan_container(
     if not request.no_new_keyring:
         plan += _keyring(process, request)
     plan += _names(config, new)
-    plan += _file_system(config, request, cgroup, in_user_namespace=own_user_namespace)
+    trees: list[Op] = []
+    plan += _file_system(config, request, cgroup, trees, in_user_namespace=own_user_namespace)
+    if trees:
+        plan[late + len(cgroup.open_ops) : late + len(cgroup.open_ops)] = trees
     plan += plan_process(
         process,
         seccomp,
@@ -242,10 +247,16 @@ def _names(config: "dict[str, Any]", new: int) -> "list[Op]":
 
 
 def _file_system(
-    config: "dict[str, Any]", request: Request, cgroup: "CgroupPlan", *, in_user_namespace: bool
+    config: "dict[str, Any]",
+    request: Request,
+    cgroup: "CgroupPlan",
+    trees: "list[Op]",
+    *,
+    in_user_namespace: bool,
 ) -> "list[Op]":
     linux = config.get("linux", {})
     process = config["process"]
+    own_mounts = has_mount_namespace(linux)
     word = linux.get("rootfsPropagation") or ""
     propagation = PROPAGATION[word] if word else 0
     # Whatever the root will be in the end, what is mounted on the way must not reach the host, and the
@@ -254,16 +265,21 @@ def _file_system(
     root = config["root"]["path"]
     if root[:1] != "/":
         root = f"{request.bundle}/{root}"
-    plan = [
-        ops.root_propagation("/linux/rootfsPropagation" if word else "", at_first),
-        ops.rootfs("/root/path", root),
-    ]
-    plan += plan_mounts(config, request.bundle, cgroup)
+    if own_mounts:
+        plan = [
+            ops.root_propagation("/linux/rootfsPropagation" if word else "", at_first),
+            ops.rootfs("/root/path", root),
+        ]
+    else:
+        plan = [ops.open_rootfs("/root/path", root)]
+    # With the rights of root, but no root of the new user namespace, sources are reached from the host alone.
+    from_host = in_user_namespace and request.privileged
+    plan += plan_mounts(config, request.bundle, cgroup, trees, from_host=from_host)
     plan += plan_devices(config, in_user_namespace=in_user_namespace, has_kcore=request.has_kcore)
     plan.append(ops.mkdir("/process/cwd", process["cwd"], 0o755))
     plan.append(ops.recorded(""))
     if process.get("terminal"):
-        plan.append(_console(process, bind_console=True))
+        plan.append(_console(process, bind_console=own_mounts))
     hooks = config.get("hooks") or {}
     created = _hooks(config, "createContainer")
     if hooks.get("prestart") or hooks.get("createRuntime") or created:
@@ -274,11 +290,17 @@ def _file_system(
         plan.append(ops.mask(f"/linux/maskedPaths/{index}", path))
     for index, path in enumerate(linux.get("readonlyPaths") or ()):
         plan.append(ops.readonly(f"/linux/readonlyPaths/{index}", path))
-    plan.append(ops.pivot_root("/root/path", ops.MOVE if request.no_pivot else ops.PIVOT))
+    how = ops.CHROOT if not own_mounts else ops.MOVE if request.no_pivot else ops.PIVOT
+    plan.append(ops.pivot_root("/root/path", how))
     readonly = lib.MOUNT_ATTR_RDONLY if config["root"].get("readonly") else 0
     if readonly or word:
         plan.append(ops.root_attr("/root/readonly", readonly, propagation))
     return plan
+
+
+def has_mount_namespace(linux: "dict[str, Any]") -> bool:
+    """Whether the container has mounts of its own, or shares another's that it may change."""
+    return any(namespace["type"] == "mount" for namespace in linux.get("namespaces") or ())
 
 
 def _console(process: "dict[str, Any]", *, bind_console: bool) -> "Op":

@@ -14,6 +14,10 @@ FIELDS: dict[str, str] = {
     "host_copy_parent": "directory name",
     "host_device_filter": "directory program",
     "host_open_cgroup": "path",
+    "host_write_present": "path data",
+    "host_chown": "path uid gid",
+    "host_tree": "source user_namespace uid_map gid_map flags",
+    "host_net_device": "name new_name",
     "recorded": "",
     "join_cgroups": "",
     "cgroup_namespace": "",
@@ -65,10 +69,21 @@ FIELDS: dict[str, str] = {
     "io_priority": "io_priority",
     "cpu_affinity": "cpus",
     "memory_policy": "memory_mode nodes",
+    "bind_tree": "tree target attr_set attr_clear recursive_set recursive_clear propagation flags",
+    "open_rootfs": "path",
 }
 
 _PROPAGATIONS = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
-_FLAGS = ("plain-directory", "recursive", "copy-up", "optional")
+_FLAGS = (
+    "plain-directory",
+    "recursive",
+    "copy-up",
+    "optional",
+    "src-nofollow",
+    "dest-nofollow",
+    "copy-symlink",
+    "ridmap",
+)
 _HOW = ("pivot_root", "move", "chroot")
 _POINTS = {2: "host-hooks", 3: "start-hooks"}
 _REC = 1 << 14
@@ -122,6 +137,8 @@ def _attributes(bits: int) -> "list[str]":
 def _from_bytes(name: str, arg: bytes) -> object:
     if name == "program":
         return f"{len(arg) // 8} instructions"
+    if name in ("uid_map", "gid_map"):
+        return arg.decode().splitlines()
     if name in ("cpus", "nodes"):
         bits = int.from_bytes(arg, "little")
         return [number for number in range(len(arg) * 8) if bits >> number & 1]

@@ -54,14 +54,32 @@ PROPAGATION: dict[str, int] = {
 IGNORED = frozenset(("defaults", "silent", "loud", "iversion", "noiversion", "nofail", "auto", "noauto"))
 
 
-class Options:
-    """What the options of one mount say: attributes of its top and of its tree, propagation, data."""
+# Words that say how a bind mount's source or target is found.
+FLAGS: dict[str, int] = {
+    "src-nofollow": ops.SOURCE_NOFOLLOW,
+    "dest-nofollow": ops.TARGET_NOFOLLOW,
+    "copy-symlink": ops.COPY_SYMLINK,
+}
+IDMAPS = ("idmap", "ridmap")
+# Attributes of a file system, not of a mount of it: a bind mount has them already, or not.
+SUPER_BLOCK = frozenset(("async", "sync", "dirsync", "lazytime", "nolazytime", "mand", "nomand"))
 
-    __slots__ = ("bind", "clear", "copy_up", "data", "propagation", "rclear", "recursive", "rset", "set")
+
+class Options:
+    """What the options of one mount say: attributes of its top and of its tree, propagation, data.
+
+    idmap: the word that asks for mapped ids, with what is behind its "=", or "".
+    """
+
+    __slots__ = (
+        "bind", "clear", "copy_up", "data", "flags", "idmap", "propagation", "rclear", "recursive", "remount",
+        "rset", "set",
+    )  # fmt: skip
 
     def __init__(self, words: "Iterable[str]") -> None:
-        self.set = self.clear = self.rset = self.rclear = self.propagation = 0
-        self.bind = self.recursive = self.copy_up = False
+        self.set = self.clear = self.rset = self.rclear = self.propagation = self.flags = 0
+        self.bind = self.recursive = self.copy_up = self.remount = False
+        self.idmap = ""
         data: list[str] = []
         for word in words:
             if word in ATTRIBUTES:
@@ -79,13 +97,24 @@ class Options:
                 self.rclear = self.rclear & ~add | drop
             elif word == "tmpcopyup":
                 self.copy_up = True
+            elif word == "remount":
+                self.remount = True
+            elif word in FLAGS:
+                self.flags |= FLAGS[word]
+            elif word.partition("=")[0] in IDMAPS:
+                self.idmap = word
             elif word not in IGNORED:
                 data.append(word)
         self.data = ",".join(data)
 
 
-def plan_mounts(config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan") -> "list[Op]":
-    """All mounts of the config, in its order."""
+def plan_mounts(
+    config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan", trees: "list[Op]", *, from_host: bool
+) -> "list[Op]":
+    """All mounts of the config, in its order.
+
+    What the host has to copy for them is added to `trees`; `from_host`: all that is bound is.
+    """
     plan: list[Op] = []
     label = (config.get("linux") or {}).get("mountLabel")
     for index, mount in enumerate(config.get("mounts", ())):
@@ -93,8 +122,16 @@ def plan_mounts(config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan") -> 
         target = "/" + mount["destination"].lstrip("/")
         options = Options(mount.get("options") or ())
         fstype = mount.get("type") or ""
-        if options.bind or fstype in ("bind", "none") or (not fstype and mount.get("source")):
-            plan.append(_bind(pointer, mount, bundle, target, options))
+        if options.remount:
+            plan.append(ops.remount(pointer, target, (options.set, options.clear)))
+        elif options.bind or fstype in ("bind", "none") or (not fstype and mount.get("source")):
+            mapped = options.idmap or mount.get("uidMappings")
+            if mapped or (from_host and not options.flags & ops.COPY_SYMLINK):
+                from tare_runtime.plan.trees import plan_tree
+
+                plan.append(plan_tree(pointer, mount, bundle, target, options, config, trees))
+            else:
+                plan.append(_bind(pointer, mount, bundle, target, options))
         elif fstype in ("cgroup", "cgroup2"):
             plan += _cgroup(pointer, target, options, cgroup)
         else:
@@ -107,22 +144,24 @@ def plan_mounts(config: "dict[str, Any]", bundle: str, cgroup: "CgroupPlan") -> 
 
 
 def _bind(pointer: str, mount: "dict[str, Any]", bundle: str, target: str, options: Options) -> "Op":
-    source = mount["source"]
-    if source[:1] != "/":
-        source = f"{bundle}/{source}"
     return ops.bind(
         pointer,
-        source,
+        source_of(mount, bundle),
         target,
         (options.set, options.clear),
         (options.rset, options.rclear),
         options.propagation,
-        ops.RECURSIVE if options.recursive else 0,
+        options.flags | (ops.RECURSIVE if options.recursive else 0),
     )
 
 
+def source_of(mount: "dict[str, Any]", bundle: str) -> str:
+    source: str = mount["source"]
+    return source if source[:1] == "/" else f"{bundle}/{source}"
+
+
 def _new(pointer: str, fstype: str, source: str, target: str, options: Options) -> "Op":
-    flags = ops.COPY_UP if options.copy_up else 0
+    flags = options.flags & ops.TARGET_NOFOLLOW | (ops.COPY_UP if options.copy_up else 0)
     if fstype in ("proc", "sysfs"):
         # Mounted through a symlink, /proc would lead our later checks elsewhere (CVE-2019-19921).
         flags |= ops.PLAIN_DIRECTORY

@@ -44,6 +44,30 @@ def host_open_cgroup(pointer: str, path: str) -> Op:
     return ("host_open_cgroup", pointer, (path,))
 
 
+def host_write_present(pointer: str, path: str, data: str) -> Op:
+    """As host_write, where the file is there: kernels differ in which limits they have."""
+    return ("host_write_present", pointer, (path, data))
+
+
+def host_chown(pointer: str, path: str, uid: int, gid: int) -> Op:
+    """Give a file to another user, if it is there; -1 leaves the id as it is."""
+    return ("host_chown", pointer, (path, uid, gid))
+
+
+def host_tree(pointer: str, source: str, user_namespace: str, uid_map: str, gid_map: str, flags: int) -> Op:
+    """Copy the mount tree at `source` for `bind_tree`, with the rights of the runtime.
+
+    Ids are mapped by the user namespace at a path, or by a new one with these maps (lines of uid_map); all
+    "": they are not.
+    """
+    return ("host_tree", pointer, (source, user_namespace, uid_map.encode(), gid_map.encode(), flags))
+
+
+def host_net_device(pointer: str, name: str, new_name: str) -> Op:
+    """Move a network device into the network namespace of the container's first process."""
+    return ("host_net_device", pointer, (name, new_name))
+
+
 # --- enter ----------------------------------------------------------------------------------------------
 
 
@@ -139,6 +163,10 @@ PLAIN_DIRECTORY = 1  # the target may not be reached through a symlink (proc, sy
 RECURSIVE = 2
 COPY_UP = 4
 OPTIONAL = 8  # the source may be missing
+SOURCE_NOFOLLOW = 16
+TARGET_NOFOLLOW = 32
+COPY_SYMLINK = 64  # a source that is a symlink is copied, not bound
+IDMAP_RECURSIVE = 128
 
 
 def root_propagation(pointer: str, flags: int) -> Op:
@@ -149,6 +177,11 @@ def root_propagation(pointer: str, flags: int) -> Op:
 def rootfs(pointer: str, path: str) -> Op:
     """Bind the root file system on itself; all later targets are resolved inside it."""
     return ("rootfs", pointer, (path,))
+
+
+def open_rootfs(pointer: str, path: str) -> Op:
+    """As rootfs, without a mount: for a container in the host's mount namespace."""
+    return ("open_rootfs", pointer, (path,))
 
 
 def mount(
@@ -173,6 +206,19 @@ def bind(
 ) -> Op:
     """Attach a copy of the host's mount tree at `source`; each attr is a pair (set, clear)."""
     return ("bind", pointer, (source, target, *attr, *recursive_attr, propagation, flags))
+
+
+def bind_tree(
+    pointer: str,
+    index: int,
+    target: str,
+    attr: tuple[int, int],
+    recursive_attr: tuple[int, int],
+    propagation: int,
+    flags: int,
+) -> Op:
+    """As bind, with the tree that the host_tree number `index` has copied."""
+    return ("bind_tree", pointer, (index, target, *attr, *recursive_attr, propagation, flags))
 
 
 def remount(pointer: str, target: str, attr: tuple[int, int]) -> Op:

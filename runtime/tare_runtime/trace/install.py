@@ -67,13 +67,13 @@ def _timed_record(encode: Callable[..., bytes]) -> Callable[..., bytes]:
 def _one_by_one(recorder: Recorder, run: Callable[..., list[int]]) -> Callable[..., list[int]]:
     from tare_runtime.trace.naming import describe_op
 
-    def call(ops: list[Op], first_index: int = 0) -> list[int]:
+    def call(ops: list[Op], first_index: int = 0, pid: int = 0) -> list[int]:
         opened: list[int] = []
         recorder.one_by_one = True
         for index, op in enumerate(ops, first_index):
             begin = time_ns()
             try:
-                opened += run([op], index)
+                opened += run([op], index, pid)
             finally:
                 recorder.span("cgroup", op[0], begin, describe_op(op), index)
         recorder.one_by_one = False
@@ -102,9 +102,9 @@ def _listen(recorder: Recorder, spawn: Any) -> None:
         _mark(recorder, message)
         return message
 
-    def go_and_time(self: Conversation, text: bytes = b"", cgroups: list[int] = []) -> None:  # noqa: B006
+    def go_and_time(self: Conversation, text: bytes = b"", opened: list[int] = [], trees: int = 0) -> None:  # noqa: B006
         if recorder.verb != "start":
-            go(self, text, cgroups)
+            go(self, text, opened, trees)
             return
         import posix
 

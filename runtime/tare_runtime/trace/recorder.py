@@ -39,7 +39,7 @@ STAGES: tuple[tuple[str, str, str, str], ...] = (
     ("state.store", "StateDir.remove", "state", "remove the state directory"),
     ("host.spawn", "spawn", "spawn", "start init"),
     ("host.spawn", "encode", "spawn", "encode operations"),
-    ("host.idmap", "write_maps", "namespaces", "write id maps"),
+    ("host.idmap", "settle_maps", "namespaces", "write id maps"),
     ("host.hooks", "run_hooks", "hooks", "hooks"),
     ("life.launch", "bring_up", "spawn", "bring the process up"),
     ("life.pid_file", "write_pid_file", "state", "write the pid file"),

@@ -17,6 +17,15 @@ _FIXES: tuple[tuple[str, str, str], ...] = (
     ),
     ("", "controllers are on cgroup v1", "boot with systemd.unified_cgroup_hierarchy=1, or use v1's fields"),
     ("", "belong to another user", "have a cgroup delegated (systemd: Delegate=yes), or remove the limit"),
+    # mounts and ids
+    ("", "without a mount namespace", 'add {{"type": "mount"}} to linux.namespaces'),
+    ("", "no option of a bind mount", "remove it, or mount a file system of the container's own"),
+    ("", "is not mapped by (\\S+)", "use an id that is mapped, or map this one in {0}"),
+    ("", "bind mounts only", 'add "bind" and a source, or remove the mapping'),
+    ("", "both are given, or none", "map users and groups alike"),
+    ("", "no mappings to use", "give the mount uidMappings and gidMappings"),
+    ("/options$", "uids=|ID-HOSTID-SIZE|map both", "write idmap=uids=0-1000-1;gids=0-1000-1"),
+    ("", "setgroups", "map more groups than the own one (newgidmap), or remove the field"),
     # particular fields
     ("^$", "is empty|is not JSON|must be a JSON object", "`tare-runtime spec` writes a config to start from"),
     ("^$", "is not UTF-8", "save the file as UTF-8"),

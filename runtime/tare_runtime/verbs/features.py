@@ -9,7 +9,7 @@ from tare_runtime.cli.main import show
 from tare_runtime.config.rules import HOOK_KINDS
 from tare_runtime.json_text import dumps_indented
 from tare_runtime.plan.identity import CAPABILITIES, NAMESPACES
-from tare_runtime.plan.mounts import ATTRIBUTES, IGNORED, PROPAGATION
+from tare_runtime.plan.mounts import ATTRIBUTES, FLAGS, IDMAPS, IGNORED, PROPAGATION, SUPER_BLOCK
 from tare_runtime.seccomp.cache import FLAG_BITS
 from tare_runtime.seccomp.rules import ACTIONS, OPERATORS
 from tare_runtime.state.store import OCI_VERSION
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
             "apparmor": {"enabled": True},
             "selinux": {"enabled": True},
             "intelRdt": {"enabled": False},
-            "mountExtensions": {"idmap": {"enabled": False}},
+            "mountExtensions": {"idmap": {"enabled": True}},
             "netDevices": {"enabled": False},
         },
         "annotations": {
@@ -54,7 +54,21 @@ def document() -> dict[str, Any]:
 def mount_options() -> list[str]:
     """Every option that is more than text for the file system."""
     recursive = ["r" + name for name in ATTRIBUTES]
-    return sorted({*ATTRIBUTES, *recursive, *PROPAGATION, *IGNORED, "bind", "rbind", "tmpcopyup"})
+    return sorted(
+        {
+            *ATTRIBUTES,
+            *recursive,
+            *PROPAGATION,
+            *IGNORED,
+            "bind",
+            "rbind",
+            "tmpcopyup",
+            "remount",
+            *FLAGS,
+            *IDMAPS,
+            *SUPER_BLOCK,
+        }
+    )
 
 
 def _seccomp() -> dict[str, Any]:
