@@ -1,7 +1,8 @@
 """Build hook: compiles the C of the project with the system's compiler.
 
 Makes, inside the packages, three cffi extensions (API mode, abi3), the static `init`, the static
-conformance probe, and the static launcher that becomes the script `tare-runtime`.
+conformance probe, and the static launcher that becomes the script `tare-runtime`: unless the one-file command
+was built from these sources (runtime/static/link.py), which then takes its place.
 """
 
 from __future__ import annotations
@@ -102,6 +103,19 @@ def build_all(*, editable: bool) -> Path:
     return launcher
 
 
+def one_file() -> Path | None:
+    """The one-file command, if it was made from the sources as they are."""
+    sys.path.insert(0, str(ROOT / "runtime/static"))
+    try:
+        import link
+
+        return link.TARGET if link.is_current() else None
+    except ImportError:
+        return None
+    finally:
+        del sys.path[0]
+
+
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
@@ -111,7 +125,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"{tag}-{tag}-{platform}"  # the launcher names the interpreter's lib folder
-        build_data["shared_scripts"][str(launcher)] = "tare-runtime"
+        program = None if version == "editable" else one_file()
+        build_data["shared_scripts"][str(program or launcher)] = "tare-runtime"
 
 
 if __name__ == "__main__":

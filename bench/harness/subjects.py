@@ -1,7 +1,11 @@
-"""Who is measured: our programs and Debian's peers, as found on PATH."""
+"""Who is measured: our programs and Debian's peers, as found on PATH.
+
+Our runtime is the one-file command where it was built, as in a wheel; TARE_RUNTIME names another form.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,10 +13,15 @@ from pathlib import Path
 OURS = "tare-runtime"
 IMAGE = "tare-image"
 RUNTIMES = (OURS, "crun", "runc")
+ONE_FILE = Path(__file__).resolve().parents[2] / "build/static/tare-runtime"
 
 
 def find(name: str) -> str | None:
     """The absolute path of a program, or None when this machine has none."""
+    if name == OURS:
+        chosen = os.environ.get("TARE_RUNTIME") or (str(ONE_FILE) if ONE_FILE.exists() else "")
+        if chosen:
+            return chosen if Path(chosen).exists() else None
     found = shutil.which(name)
     return str(Path(found).absolute()) if found else None
 
@@ -24,7 +33,7 @@ def runtimes() -> dict[str, str]:
 
 def interpreter() -> str | None:
     """The interpreter that our launcher starts: the one beside it."""
-    ours = find(OURS)
+    ours = shutil.which(OURS)
     if ours is None:
         return None
     beside = Path(ours).parent / "python3"

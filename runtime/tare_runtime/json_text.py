@@ -6,7 +6,23 @@ last of two equal keys, as Go's decoder does for the other runtimes.
 
 from __future__ import annotations
 
-from _json import encode_basestring_ascii, make_encoder, make_scanner
+try:
+    import _json as _speedups
+
+    _OWN = True
+except ImportError:
+    # An interpreter that is linked into one file may lack `_json`, which many builds keep in a shared object.
+    # simplejson's C is its elder brother: the same calls, with more to say in them.
+    import simplejson._speedups as _speedups  # type: ignore[import-untyped,no-redef]
+
+    _OWN = False
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_quoted: Callable[[str], str] = _speedups.encode_basestring_ascii
 
 MAX_DEPTH_WORDS = "nested too deeply"
 _SPACE = " \t\n\r"
@@ -20,15 +36,15 @@ class _Context:
     """What the C scanner asks its decoder for."""
 
     strict = True  # control characters inside strings are refused
-    object_hook = None
-    object_pairs_hook = None
+    encoding = "utf-8"
+    object_hook = object_pairs_hook = array_hook = None
     parse_float = float
     parse_int = int
     parse_constant = staticmethod(_refuse_constant)
     memo: dict[str, str] = {}
 
 
-_scan = make_scanner(_Context())  # type: ignore[arg-type]  # any object with these attributes
+_scan: Callable[[str, int], tuple[object, int]] = _speedups.make_scanner(_Context())  # type: ignore[arg-type]
 
 
 def loads(text: str) -> object:
@@ -47,7 +63,7 @@ def loads(text: str) -> object:
     except RecursionError:
         raise ValueError(MAX_DEPTH_WORDS) from None
     except (ValueError, SystemError):
-        raise ValueError(_problem(text, start)) from None
+        raise ValueError(_problem(text)) from None
     while end < len(text):
         if text[end] not in _SPACE:
             raise ValueError(f"more text after the value at {_place(text, end)}")
@@ -55,16 +71,18 @@ def loads(text: str) -> object:
     return value
 
 
-def _problem(text: str, start: int) -> str:
-    """Scan again for words: the C scanner has them only once json.decoder is loaded, and else fails bare."""
-    try:
-        import json.decoder
+def _problem(text: str) -> str:
+    """Read it again for words: the C scanners have none, or others, where json.decoder is not loaded."""
+    import json
 
-        _scan(text, start)
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         return f"{error.msg[0].lower()}{error.msg[1:]} at {_place(text, error.pos)}"
-    except (ValueError, StopIteration) as error:
+    except ValueError as error:
         return str(error)
+    except RecursionError:
+        return MAX_DEPTH_WORDS
     return "it has no valid form"
 
 
@@ -78,7 +96,35 @@ def _refuse_object(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-_encode = make_encoder(None, _refuse_object, encode_basestring_ascii, None, ":", ",", False, False, False)
+def _compact_encoder() -> Callable[[object, int], Any]:
+    """(value, 0) → pieces of compact ASCII JSON."""
+    make: Any = _speedups.make_encoder
+    encode: Callable[[object, int], Any]
+    if _OWN:
+        encode = make(None, _refuse_object, _quoted, None, ":", ",", False, False, False)
+        return encode
+    options: dict[str, Any] = {
+        "markers": None,
+        "default": _refuse_object,
+        "encoder": _quoted,
+        "indent": None,
+        "key_separator": ":",
+        "item_separator": ",",
+        "key_memo": {},
+        "tuple_as_array": True,
+        "int_as_string_bitcount": None,
+        "item_sort_key": None,
+        "encoding": "utf-8",
+        "Decimal": int,
+    }
+    off = (
+        "sort_keys skipkeys allow_nan use_decimal namedtuple_as_object for_json ignore_nan iterable_as_array"
+    )
+    encode = make(**options, **dict.fromkeys(off.split(), False))
+    return encode
+
+
+_encode = _compact_encoder()
 
 
 def dumps(value: object) -> str:
@@ -94,9 +140,7 @@ def dumps_indented(value: object, unit: str = "  ") -> str:
 def _indented(value: object, unit: str, newline: str) -> str:
     inner = newline + unit
     if type(value) is dict and value:
-        members = [
-            f"{encode_basestring_ascii(key)}: {_indented(item, unit, inner)}" for key, item in value.items()
-        ]
+        members = [f"{_quoted(key)}: {_indented(item, unit, inner)}" for key, item in value.items()]
         return "{" + inner + ("," + inner).join(members) + newline + "}"
     if type(value) is list and value:
         return (

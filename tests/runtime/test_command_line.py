@@ -14,7 +14,6 @@ from tare_runtime.cli.table import GLOBAL_OPTIONS
 from tare_runtime.cli.table_more import every_command
 from tare_runtime.errors import UsageError
 
-from tests.support.programs import BIN
 from tests.support.runtime import TARE_RUNTIME
 
 COMMANDS = every_command()
@@ -243,7 +242,7 @@ def test_the_systemd_driver_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["bash", "-c", f"{BIN}/tare-runtime features >&-"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"{TARE_RUNTIME} features >&-"], capture_output=True, text=True, check=False
     )
     assert "Traceback" not in done.stderr
     assert done.returncode == 1

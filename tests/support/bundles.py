@@ -7,13 +7,13 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TARE_RUNTIME = str(Path(sys.executable).parent / "tare-runtime")
+from tests.support.programs import TARE_RUNTIME
+
 BUSYBOX = "/bin/busybox"
 APPLETS = "sh true false echo cat ls sleep id env mount stat stty readlink touch mkdir head kill test".split()
 

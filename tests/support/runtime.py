@@ -12,9 +12,8 @@ from typing import Any
 
 from tare_runtime.verbs.spec import default_spec
 
-from tests.support.programs import BIN
+from tests.support.programs import TARE_RUNTIME
 
-TARE_RUNTIME = str(BIN / "tare-runtime")
 BUSYBOX = "/bin/busybox"
 APPLETS = ("sh", "true", "false", "echo", "sleep", "ls", "cat", "id", "env", "kill", "mount", "head", "dd")
 

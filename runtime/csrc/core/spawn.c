@@ -33,18 +33,44 @@ static int copy_file(int from, int to)
     }
 }
 
-int tare_init_image(const char *path)
+static int copy_path(const char *path, int to)
 {
     int from = CORE_RETRY(open(path, O_RDONLY | O_CLOEXEC));
     if (from < 0)
         return from;
+    int result = copy_file(from, to);
+    close(from);
+    return result;
+}
+
+static int copy_memory(const char *from, size_t size, int to)
+{
+    while (size > 0) {
+        long done = CORE_RETRY(write(to, from, size));
+        if (done < 0)
+            return done;
+        from += done;
+        size -= done;
+    }
+    return 0;
+}
+
+// Present where everything is linked into one file, csrc/snapshot.
+extern const char tare_embedded_init[] __attribute__((weak));
+extern const char tare_embedded_init_end[] __attribute__((weak));
+
+int tare_init_image(const char *path)
+{
+    const char *embedded = tare_embedded_init;
     int image = memory_file("tare-init", MFD_ALLOW_SEALING | MFD_EXEC);
-    int result = image < 0 ? image : copy_file(from, image);
+    if (image < 0)
+        return image;
+    int result =
+        embedded ? copy_memory(embedded, tare_embedded_init_end - embedded, image) : copy_path(path, image);
     if (!result)
         result =
             CORE_RETRY(fcntl(image, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
-    close(from);
-    if (result < 0 && image >= 0)
+    if (result < 0)
         close(image);
     return result < 0 ? result : image;
 }
