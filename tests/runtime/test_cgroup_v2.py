@@ -138,3 +138,91 @@ def test_a_controller_that_is_not_there_is_named(runtime: Runtime, tmp_path: Pat
     assert done.returncode == 1
     assert "/linux/resources/rdma" in done.stderr
     assert runtime.good("list", "-q") == ""
+
+
+# --- ownership, reservations, unified ----------------------------------------------------------------------
+
+WRITABLE = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid"]}
+
+
+def owned_bundle(directory: Path, uid: int, *, mount: dict[str, Any], cgroup_namespace: bool = True) -> Path:
+    bundle = bundle_on_v2(directory, "sleep", "100")
+    config = json.loads((bundle / "config.json").read_text())
+    config["mounts"] = [item for item in config["mounts"] if item["destination"] != "/sys/fs/cgroup"]
+    config["mounts"].append(mount)
+    config["process"]["user"] = {"uid": uid, "gid": uid}
+    kinds = [item for item in config["linux"]["namespaces"] if item["type"] != "cgroup"]
+    config["linux"]["namespaces"] = kinds + ([{"type": "cgroup"}] if cgroup_namespace else [])
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def owners(runtime: Runtime, id: str) -> dict[str, int]:
+    path = (
+        Path("/sys/fs/cgroup/unified") if Path("/sys/fs/cgroup/unified").exists() else Path("/sys/fs/cgroup")
+    )
+    directory = path / cgroup_of(runtime, id)[1].lstrip("/")
+    return {".": directory.stat().st_uid, **{file.name: file.stat().st_uid for file in directory.iterdir()}}
+
+
+@pytest.mark.field("linux.resources.ownership")
+def test_a_cgroup_that_is_mounted_writable_belongs_to_the_containers_user(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    id = unique_id("owned")
+    runtime.create(owned_bundle(tmp_path, 1234, mount=WRITABLE), id)
+    have = owners(runtime, id)
+    listed = Path("/sys/kernel/cgroup/delegate")
+    given = set(listed.read_text().split()) if listed.exists() else {"cgroup.procs"}
+    assert have["."] == 1234
+    assert {name for name, uid in have.items() if uid == 1234} == {".", *(given & have.keys())}
+    assert have["cgroup.freeze" if "cgroup.freeze" not in given else "cgroup.kill"] == 0
+
+
+@pytest.mark.field("linux.resources.ownership")
+@pytest.mark.parametrize(
+    ("change", "cgroup_namespace"),
+    [({"options": ["ro"]}, True), ({"destination": "/cg"}, True), ({}, False)],
+    ids=["read-only", "elsewhere", "no-cgroup-namespace"],
+)
+def test_any_other_cgroup_stays_the_hosts(
+    runtime: Runtime, tmp_path: Path, change: dict[str, Any], cgroup_namespace: bool
+) -> None:
+    id = unique_id("owned")
+    bundle = owned_bundle(tmp_path, 1234, mount={**WRITABLE, **change}, cgroup_namespace=cgroup_namespace)
+    runtime.create(bundle, id)
+    assert set(owners(runtime, id).values()) == {0}
+
+
+@pytest.mark.field("linux.resources.unified")
+def test_a_file_that_every_cgroup_has_needs_no_controller(runtime: Runtime, tmp_path: Path) -> None:
+    id = unique_id("unified")
+    bundle = bundle_on_v2(tmp_path, "sleep", "100", unified={"cgroup.max.depth": "3"})
+    runtime.create(bundle, id)
+    root = (
+        Path("/sys/fs/cgroup/unified") if Path("/sys/fs/cgroup/unified").exists() else Path("/sys/fs/cgroup")
+    )
+    assert (root / cgroup_of(runtime, id)[1].lstrip("/") / "cgroup.max.depth").read_text() == "3\n"
+
+
+@pytest.mark.field("linux.resources.unified")
+def test_a_controller_that_is_not_there_is_an_error_by_name(runtime: Runtime, tmp_path: Path) -> None:
+    bundle = bundle_on_v2(tmp_path, "true", unified={"nosuch.max": "1"})
+    done = runtime("run", "--bundle", str(bundle), unique_id("unified"))
+    assert done.returncode == 1
+    assert "/linux/resources/unified/nosuch.max" in done.stderr
+
+
+@pytest.mark.field("linux.resources.hugepageLimits")
+def test_huge_pages_are_limited_by_use_and_by_reservation(runtime: Runtime, tmp_path: Path) -> None:
+    root = (
+        Path("/sys/fs/cgroup/unified") if Path("/sys/fs/cgroup/unified").exists() else Path("/sys/fs/cgroup")
+    )
+    if "hugetlb" not in (root / "cgroup.controllers").read_text():
+        pytest.skip("v2 has no hugetlb controller here")
+    id = unique_id("huge")
+    limits = [{"pageSize": "2MB", "limit": 4 << 20}]
+    runtime.create(bundle_on_v2(tmp_path, "sleep", "100", hugepageLimits=limits), id)
+    directory = root / cgroup_of(runtime, id)[1].lstrip("/")
+    assert (directory / "hugetlb.2MB.max").read_text() == f"{4 << 20}\n"
+    assert (directory / "hugetlb.2MB.rsvd.max").read_text() == f"{4 << 20}\n"

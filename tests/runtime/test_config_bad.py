@@ -137,8 +137,18 @@ def changed(path: str, value: object) -> dict[str, Any]:
             "/linux/uidMappings",
             "needs a user",
         ),
-        ("linux/netDevices", {"eth0": {}}, "/linux/netDevices", "not supported"),
-        ("linux/intelRdt", {"closID": "a"}, "/linux/intelRdt", "not supported"),
+        (
+            "linux/resources",
+            {"rdma": {"mlx": {}}},
+            "/linux/resources/rdma/mlx",
+            "is missing a limit",
+        ),
+        (
+            "linux/resources",
+            {"blockIO": {"weightDevice": [{"major": 1, "minor": 1}]}},
+            "/linux/resources/blockIO/weightDevice/0",
+            "is missing a weight",
+        ),
         (
             "linux/personality",
             {"domain": "LINUX", "flags": ["X"]},

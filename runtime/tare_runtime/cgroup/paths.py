@@ -31,11 +31,12 @@ class Hierarchy:
 class CgroupPlan:
     """paths: controller → absolute path ("" on v2); created: the directories to remove, deepest last.
 
+    more_tasks: files by which every process joins what is no cgroup (resctrl).
     late: how many of `host_ops`, at their end, wait until the container's first process is there. The limit
     on processes does: stage one of init counts too while it lives, and a limit of 1 would stop its clone.
     """
 
-    __slots__ = ("created", "host_ops", "late", "open_ops", "paths", "version")
+    __slots__ = ("created", "host_ops", "late", "more_tasks", "open_ops", "paths", "version")
 
     def __init__(
         self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], open_ops: list[Op]
@@ -45,11 +46,19 @@ class CgroupPlan:
         self.created = created
         self.host_ops = host_ops
         self.late = 0
+        self.more_tasks: list[str] = []
         self.open_ops = open_ops
 
     def as_state(self) -> dict[str, object]:
         """The part of state.json that later commands need."""
-        return {"version": self.version, "paths": self.paths, "created": self.created}
+        state: dict[str, object] = {
+            "version": self.version,
+            "paths": self.paths,
+            "created": self.created,
+        }
+        if self.more_tasks:
+            state["moreTasks"] = self.more_tasks
+        return state
 
 
 def is_first_user_namespace() -> bool:

@@ -59,6 +59,11 @@ def plan_cgroup(
         from tare_runtime.config.sections import section_of
 
         raise ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
+    if result.version == 2 and geteuid() == 0:
+        from tare_runtime.cgroup.ownership import ownership_ops
+
+        given = ownership_ops(config, result.paths[""])
+        result.host_ops[-1:-1] = given  # the limit on processes stays the last
     if result.host_ops and result.host_ops[-1][1] == PIDS_LIMIT:
         result.late = 1
     return result

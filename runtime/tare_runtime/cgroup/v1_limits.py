@@ -84,6 +84,10 @@ def limit_ops(
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
         file = f"hugetlb.{limit['pageSize']}.limit_in_bytes"
         writes.add(f"hugepageLimits/{index}", "hugetlb", file, str(limit["limit"]))
+        if "hugetlb" in paths:
+            rsvd = f"{paths['hugetlb']}/hugetlb.{limit['pageSize']}.rsvd.limit_in_bytes"
+            field = f"{_AT}hugepageLimits/{index}"
+            writes.ops.append(ops.host_write_present(field, rsvd, str(limit["limit"])))
     for index, entry in enumerate(resources.get("network", {}).get("priorities", ())):
         text = f"{entry.get('name', '')} {entry.get('priority', 0)}"
         writes.add(f"network/priorities/{index}", "net_prio", "net_prio.ifpriomap", text)

@@ -46,7 +46,9 @@ class _Writes:
 
     def add(self, field: str, file: str, text: str, controller: str = "") -> None:
         self.ops.append(ops.host_write(_AT + field, f"{self.path}/{file}", text))
-        self.needed.setdefault(controller or file.partition(".")[0], _AT + field)
+        controller = controller or file.partition(".")[0]
+        if controller != "cgroup":  # files that every cgroup has
+            self.needed.setdefault(controller, _AT + field)
 
 
 def limit_ops(
@@ -60,6 +62,8 @@ def limit_ops(
     for index, limit in enumerate(resources.get("hugepageLimits", ())):
         field = f"hugepageLimits/{index}"
         writes.add(field, f"hugetlb.{limit['pageSize']}.max", str(limit["limit"]))
+        rsvd = f"{path}/hugetlb.{limit['pageSize']}.rsvd.max"
+        writes.ops.append(ops.host_write_present(_AT + field, rsvd, str(limit["limit"])))
     for device, limits in resources.get("rdma", {}).items():
         names = (("hca_handle", "hcaHandles"), ("hca_object", "hcaObjects"))
         words = [f"{name}={limits[key]}" for name, key in names if key in limits]

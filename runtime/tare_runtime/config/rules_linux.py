@@ -7,7 +7,7 @@ from __future__ import annotations
 import posix
 
 from tare_runtime.cgroup.paths import below_root
-from tare_runtime.config.rules import NO_SELINUX, NOT_DONE, at, has_selinux
+from tare_runtime.config.rules import NO_SELINUX, at, has_selinux
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
         from tare_runtime.config.rules_scheduling import check_linux as check_scheduling
 
         check_scheduling(linux, namespaces, found)
-    _check_not_done(config, found)
+    _check_rare(config, namespaces, found)
 
 
 def _check_namespaces(entries: list[dict[str, Any]], found: Found) -> Namespaces:
@@ -221,6 +221,14 @@ def check_resources(resources: dict[str, Any], found: Found) -> None:
     if 100 < swappiness != UNSET:
         problem = f"must lie between 0 and 100, is {swappiness}"
         found.append((at("linux", "resources", "memory", "swappiness"), problem))
+    for index, entry in enumerate(resources.get("blockIO", {}).get("weightDevice", ())):
+        if "weight" not in entry and "leafWeight" not in entry:
+            where = at("linux", "resources", "blockIO", "weightDevice", index)
+            found.append((where, "is missing a weight: weight, leafWeight, or both"))
+    for name, limits in resources.get("rdma", {}).items():
+        if limits is not None and not limits.keys() & {"hcaHandles", "hcaObjects"}:
+            where = at("linux", "resources", "rdma", name)
+            found.append((where, "is missing a limit: hcaHandles, hcaObjects, or both"))
     if "pids" in resources and "limit" not in resources["pids"]:
         found.append((at("linux", "resources", "pids", "limit"), "is missing"))
     for key in resources.get("unified", ()):
@@ -252,10 +260,15 @@ def _check_mount_label(config: dict[str, Any], found: Found) -> None:
         found.append((at("annotations", CONTEXT_ANNOTATION), problem))
 
 
-def _check_not_done(config: dict[str, Any], found: Found) -> None:
+def _check_rare(config: dict[str, Any], namespaces: Namespaces, found: Found) -> None:
     linux = config["linux"]
-    for field in ("intelRdt", "netDevices"):
-        if linux.get(field):
-            found.append((at("linux", field), NOT_DONE))
+    if linux.get("netDevices"):
+        from tare_runtime.config.rules_net_devices import check as check_net_devices
+
+        check_net_devices(linux["netDevices"], _needs("network", namespaces), found)
+    if linux.get("intelRdt"):
+        from tare_runtime.config.rules_resctrl import check as check_resctrl
+
+        check_resctrl(linux["intelRdt"], found)
     if linux.get("mountLabel"):
         _check_mount_label(config, found)

@@ -9,6 +9,7 @@ from errno import (
     EACCES,
     EBADMSG,
     EBUSY,
+    EEXIST,
     EINVAL,
     EISDIR,
     ELOOP,
@@ -95,6 +96,15 @@ _HINTS: dict[tuple[str, int], str] = {
     ("host_tree", EINVAL): "its file system cannot be id-mapped by this kernel, or is so already",
     ("host_tree", E2BIG): "there is room for 200 mounts with mapped ids",
     ("host_tree", ENOENT): "the source must exist on the host",
+    ("host_net_device", ENODEV): "the host has no network device of this name: see `ip link`",
+    (
+        "host_net_device",
+        EEXIST,
+    ): "the container's network namespace has one of that name already",
+    (
+        "host_net_device",
+        EINVAL,
+    ): "lo and some others cannot leave their namespace",
     ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
     ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
     ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",

@@ -92,6 +92,17 @@ def make_plan(
         from tare_runtime.life.annotations import delegate
 
         delegate(cgroup, annotations["run.oci.delegate-cgroup"])
+    linux = config.get("linux") or {}
+    if linux.get("intelRdt"):
+        from tare_runtime.cgroup.resctrl import add_group, find_mount
+
+        add_group(linux["intelRdt"], request.id, find_mount(), cgroup)
+    if linux.get("netDevices"):
+        from tare_runtime.plan.net_devices import plan_net_devices
+
+        moves = plan_net_devices(linux["netDevices"])
+        cgroup.host_ops += moves
+        cgroup.late += len(moves)
     seccomp = seccomp_filter((config.get("linux") or {}).get("seccomp"), annotations, settings.root)
     return cgroup, plan_container(config, request, cgroup, seccomp)
 

@@ -119,7 +119,9 @@ def _joins(state: "State", subgroups: "tuple[str, ...]") -> "list[Op]":
             below[name] = "".join("/" + part for part in parts)
     file = "/tasks" if cgroup["version"] == 1 else "/cgroup.procs"
     paths = {path + below.get(name, "") + file: 0 for name, path in cgroup["paths"].items()}
-    return [ops.host_open_cgroup("/linux/cgroupsPath", path) for path in paths]
+    return [
+        ops.host_open_cgroup("/linux/cgroupsPath", path) for path in (*paths, *cgroup.get("moreTasks", ()))
+    ]
 
 
 def _pidfd_of(state: "State") -> int:

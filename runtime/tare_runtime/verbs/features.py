@@ -39,9 +39,9 @@ def document() -> dict[str, Any]:
             "seccomp": _seccomp(),
             "apparmor": {"enabled": True},
             "selinux": {"enabled": True},
-            "intelRdt": {"enabled": False},
+            "intelRdt": {"enabled": True},
             "mountExtensions": {"idmap": {"enabled": True}},
-            "netDevices": {"enabled": False},
+            "netDevices": {"enabled": True},
         },
         "annotations": {
             "io.github.seccomp.libseccomp.version": _libseccomp_version(),
