@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
+
 import pytest
 
 from tests.support.bundles import Bundle
@@ -35,6 +39,27 @@ def test_a_hook_that_goes_wrong_is_named_and_nothing_stays(
     assert f"error running {kind} hook #0: /bin/sh" in done.stderr
     assert reason in done.stderr
     assert ("broken" in done.stderr) == ("broken" in script)
+    assert everything_left(bundle) == []
+
+
+@pytest.mark.parametrize("kind", EARLY)
+def test_a_hook_ends_with_the_runtime_that_is_killed(bundle: Bundle, kind: str) -> None:
+    """It signals that it runs by a fifo, which it then holds open for writing until it has ended."""
+    inside = kind == "startContainer"
+    fifo = bundle.rootfs / "tmp/up" if inside else bundle.path / "up"
+    os.mkfifo(fifo)
+    with_hook(bundle, kind, f"exec 5> {'/tmp/up' if inside else fifo}; echo up >&5; exec sleep 987").write()
+    with subprocess.Popen(bundle.command("run", bundle.id), cwd=bundle.path) as runtime:
+        reader = os.open(fifo, os.O_RDONLY)
+        try:
+            assert os.read(reader, 10) == b"up\n"
+            runtime.kill()
+            assert select.select([reader], [], [], 20)[0], "the hook goes on"
+            assert os.read(reader, 10) == b""
+        finally:
+            os.close(reader)
+    fifo.unlink()
+    assert bundle.tare("delete", "--force", bundle.id).returncode == 0
     assert everything_left(bundle) == []
 
 

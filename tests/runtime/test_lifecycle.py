@@ -109,6 +109,19 @@ def test_force_deletes_a_paused_container_and_a_missing_one(bundle: Bundle) -> N
     assert bundle.leftovers() == []
 
 
+def test_a_container_is_paused_at_the_gate_and_deleted_so(bundle: Bundle) -> None:
+    """Frozen, it would not even end by SIGKILL: its state must say so."""
+    bundle.args("sleep", "60").create()
+    assert bundle.tare("pause", bundle.id).returncode == 0
+    assert bundle.state()["status"] == "paused"
+    assert bundle.tare("resume", bundle.id).returncode == 0
+    assert bundle.state()["status"] == "created"
+    assert bundle.tare("pause", bundle.id).returncode == 0
+    done = bundle.tare("delete", "--force", bundle.id)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bundle.leftovers() == []
+
+
 def test_an_id_that_is_taken_stays_who_it_is(bundle: Bundle) -> None:
     bundle.args("sleep", "60").create()
     pid = bundle.state()["pid"]

@@ -70,6 +70,10 @@ int tare_pidfd_signal(int pidfd, int signal);
 int tare_wait_pidfd(int pidfd, int timeout_ms); // 1: ended, 0: timed out
 int tare_reap(int pid);                         // wait status, or -errno
 
+// Runs a hook with `stdio` (3 descriptors, which stay the caller's): its pid, or -errno. It is killed where
+// the thread that called this ends before it.
+int tare_spawn_hook(const char *path, char **argv, char **env, const int *stdio);
+
 int tare_subreaper(int on);
 // Blocks every signal that can be forwarded: a signalfd, the caller's.
 int tare_signals_take(void);

@@ -43,25 +43,30 @@ static int state_file(void)
     return take_fd(&fd);
 }
 
-// 1 once `child` has ended, 0 if it has not in time.
-static int ends_in_time(pid_t child, int timeout_ms)
+enum { ENDED, LATE, ALONE };
+
+// Whether `child` has ended, not in time, or the runtime has: then nobody is there for what it prepares.
+static int await_end(pid_t child, int timeout_ms)
 {
     CLEANUP_FD int pidfd = SYS(syscall(SYS_pidfd_open, child, 0));
-    struct pollfd item = {.fd = pidfd, .events = POLLIN};
+    struct pollfd items[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = self.sync}};
 
-    return pidfd < 0 ? 0 : SYS(poll(&item, 1, timeout_ms)) != 0;
+    if (pidfd < 0 || !SYS(poll(items, 2, timeout_ms)))
+        return LATE;
+    return items[0].revents ? ENDED : ALONE;
 }
 
 static int wait_child(const struct op *op, pid_t child, int timeout_ms)
 {
-    int status;
+    int status, how = await_end(child, timeout_ms > 0 ? timeout_ms : -1);
 
-    if (timeout_ms > 0 && !ends_in_time(child, timeout_ms)) {
+    if (how != ENDED)
         kill(child, SIGKILL);
-        waitpid(child, &status, 0);
-        return detail(-ETIMEDOUT, "%s: no end after %d ms", op_str(op, 0), timeout_ms);
-    }
-    return SYS(waitpid(child, &status, 0)) < 0 ? -ECHILD : status;
+    if (SYS(waitpid(child, &status, 0)) < 0)
+        return -ECHILD;
+    if (how == ALONE)
+        return -EPIPE;
+    return how == ENDED ? status : detail(-ETIMEDOUT, "%s: no end after %d ms", op_str(op, 0), timeout_ms);
 }
 
 static int report_failure(const struct op *op, int status, int report)

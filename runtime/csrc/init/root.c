@@ -50,6 +50,9 @@ int do_rootfs(const struct op *op)
                                       OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW));
     if (tree < 0)
         return tree;
+    result = SYS(faccessat(tree, ".", X_OK, 0)); // else the first target in it is to blame
+    if (result < 0)
+        return result;
     CLEANUP_FD int target = SYS(open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (target < 0)
         return target;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posix
 import select
 
+from tare_runtime._core import ffi, lib
 from tare_runtime.errors import HookError
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TAIL_BYTES = 2048
-_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25  # the signal module costs 5 ms
+_SIGKILL = 9  # the signal module costs 5 ms
 
 
 def run_hooks(
@@ -65,18 +66,22 @@ def _run(hook: dict[str, Any], state_json: bytes, output: tuple[int, int]) -> tu
 
 def _spawn(hook: dict[str, Any], fds: list[int]) -> int:
     path = hook["path"]
-    variables: dict[bytes, bytes] = {}
+    variables: dict[str, str] = {}
     for entry in hook.get("env", ()):
-        name, _, value = entry.encode("utf-8", "surrogateescape").partition(b"=")
-        variables[name] = value
-    return posix.posix_spawn(
-        path,
-        hook.get("args") or [path],
-        variables,
-        file_actions=[(posix.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)],
-        setsigmask=(),
-        setsigdef=(_SIGPIPE, _SIGXFSZ),  # the interpreter ignores them, which a child would inherit
-    )
+        variables[entry.partition("=")[0]] = entry
+    argv, kept = _vector(hook.get("args") or [path])
+    env, also_kept = _vector(list(variables.values()))
+    pid: int = lib.tare_spawn_hook(path.encode("utf-8", "surrogateescape"), argv, env, fds)
+    del kept, also_kept
+    if pid < 0:
+        raise OSError(-pid, posix.strerror(-pid))
+    return pid
+
+
+def _vector(texts: list[str]) -> tuple[Any, list[Any]]:
+    """A char *[] that ends with NULL, and what must live as long as it."""
+    words = [ffi.new("char[]", text.encode("utf-8", "surrogateescape")) for text in texts]
+    return ffi.new("char *[]", [*words, ffi.NULL]), words
 
 
 def _wait(pid: int, timeout_s: int) -> str:

@@ -221,10 +221,12 @@ def status(state: State, path: str) -> str:
         return "stopped"
     if state.get("creating"):
         return "creating"
+    if _is_frozen(state):
+        return "paused"
     try:
         posix.stat(f"{path}/{GATE}", follow_symlinks=False)
     except FileNotFoundError:
-        return "paused" if _is_frozen(state) else "running"
+        return "running"
     return "created"
 
 
