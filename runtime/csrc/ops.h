@@ -23,6 +23,7 @@
     X(host_chown, 7, "sii")                                                                                  \
     X(host_tree, 8, "ssbbi")                                                                                 \
     X(host_net_device, 9, "ss")                                                                              \
+    X(host_enable_controllers, 10, "s")                                                                      \
     /* enter */                                                                                              \
     X(oom_score_adj, 17, "i")                                                                                \
     X(setns_path, 18, "is")                                                                                  \

@@ -343,12 +343,10 @@ def test_limits_become_writes_to_the_files_of_v2(
 def test_v2_enables_each_controller_in_every_cgroup_above() -> None:
     config = {"linux": {"cgroupsPath": "/a/b", "resources": {"memory": {"limit": 1}, "pids": {"limit": 1}}}}
     plan = plan_cgroup(config, "id", hierarchy=V2)
-    assert [(op[0], *op[2]) for op in plan.host_ops[:6]] == [
-        ("host_write", "/cg/cgroup.subtree_control", "+memory"),
-        ("host_write", "/cg/cgroup.subtree_control", "+pids"),
+    assert [(op[0], *op[2]) for op in plan.host_ops[:4]] == [
+        ("host_enable_controllers", "/cg"),
         ("host_mkdir", "/cg/a"),
-        ("host_write", "/cg/a/cgroup.subtree_control", "+memory"),
-        ("host_write", "/cg/a/cgroup.subtree_control", "+pids"),
+        ("host_enable_controllers", "/cg/a"),
         ("host_mkdir", "/cg/a/b"),
     ]
     assert plan.open_ops == [("host_open_cgroup", "/linux/cgroupsPath", ("/cg/a/b/cgroup.procs",))]

@@ -102,11 +102,16 @@ class Bundle:
 
     def create(self, *flags: str) -> subprocess.CompletedProcess[str]:
         """`create` with its container's stdio at /dev/null, since that outlives the command."""
+        return self.create_by("", *flags)
+
+    def create_by(self, global_flag: str, *flags: str) -> subprocess.CompletedProcess[str]:
+        """`create` after a flag that is not its own."""
         self.write()
         out = self.path / "create.err"
+        words = [global_flag] if global_flag else []
         with out.open("w") as err:
             code = subprocess.run(
-                self.command("create", *flags, self.id),
+                self.command(*words, "create", *flags, self.id),
                 cwd=self.path,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

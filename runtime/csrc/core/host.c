@@ -54,6 +54,28 @@ static int copy_parent(const char *directory, const char *name)
     return write_file(path, text, got);
 }
 
+// cgroup.controllers of a v2 cgroup, each with a plus, to its cgroup.subtree_control: together, or one by one
+// where the kernel does not take one of them.
+static int enable_controllers(const char *directory)
+{
+    char path[4096 + 64], names[1024], all[2048] = "";
+
+    snprintf(path, sizeof path, "%.4000s/cgroup.controllers", directory);
+    long got = read_file(path, names, sizeof names - 1);
+    if (got < 0)
+        return got;
+    names[got] = '\0';
+    char *rest, *to = all;
+    for (char *name = strtok_r(names, " \n", &rest); name; name = strtok_r(NULL, " \n", &rest))
+        to += sprintf(to, "+%s ", name);
+    snprintf(path, sizeof path, "%.4000s/cgroup.subtree_control", directory);
+    if (to == all || write_file(path, all, to - all) == 0)
+        return 0;
+    for (char *name = strtok_r(all, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
+        write_file(path, name, strlen(name));
+    return 0;
+}
+
 static long bpf(int command, union bpf_attr *attr)
 {
     return CORE_RETRY(syscall(SYS_bpf, command, attr, sizeof *attr));
@@ -117,6 +139,8 @@ static int run_one(const struct op *op, int pid, int *opened, unsigned *count)
         return write_file(op_str(op, 0), op_str(op, 1), op_len(op, 1));
     case OP_host_copy_parent:
         return copy_parent(op_str(op, 0), op_str(op, 1));
+    case OP_host_enable_controllers:
+        return enable_controllers(op_str(op, 0));
     case OP_host_open_cgroup:
         return keep(CORE_RETRY(open(op_str(op, 0), O_WRONLY | O_CLOEXEC | O_NOFOLLOW)), opened, count);
     case OP_host_write_present:

@@ -39,6 +39,7 @@ HOST_OPERATION(host_write_present)
 HOST_OPERATION(host_chown)
 HOST_OPERATION(host_tree)
 HOST_OPERATION(host_net_device)
+HOST_OPERATION(host_enable_controllers)
 
 // The program starts with default dispositions and nothing blocked, whatever our caller had. execve(2) has
 // reset what was caught; what was ignored is left (real-time signals: by nobody that starts a runtime).

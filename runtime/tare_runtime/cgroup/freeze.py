@@ -21,7 +21,7 @@ def freeze(state: State) -> None:
     file, words = _file(state, "pause")
     _write(file, words[1], "pause")
     for turn in range(_TRIES):
-        if _read(file).strip() == words[1]:
+        if _stands_still(file, words[1]):
             return
         if turn % 50 == 49:  # v1: a process that was forking meanwhile may need a second push
             _write(file, words[0], "pause")
@@ -42,6 +42,13 @@ def thaw(state: State) -> None:
             return
         _sleep()
     raise HostError(f"resume container {state['id']}: {file} stays {_read(file).strip().decode()}")
+
+
+def _stands_still(file: str, word: bytes) -> bool:
+    """On v2 the file holds what was asked for; that it has happened is an event."""
+    if file.endswith("cgroup.freeze"):
+        return b"frozen 1" in _read(file.removesuffix("freeze") + "events")
+    return _read(file).strip() == word
 
 
 def is_frozen(state: State) -> bool:

@@ -31,6 +31,8 @@ def kill_all(state: State, signal: int) -> int:
     """
     total = 0
     wait = _FIRST_WAIT_S
+    if signal == 9:
+        _kill_at_once(state)
     for _ in range(_TRIES if signal == 9 else 1):
         pids = cgroup_pids(state)
         total += len(pids)
@@ -46,13 +48,35 @@ def kill_all(state: State, signal: int) -> int:
     return total
 
 
+def _kill_at_once(state: State) -> None:
+    """v2, since Linux 5.14: the kernel kills all in the cgroup, and whatever they fork meanwhile."""
+    cgroup = state.get("cgroup") or {}
+    if cgroup.get("version") == 2 and cgroup["paths"]:
+        try:
+            fd = posix.open(cgroup["paths"][""] + "/cgroup.kill", posix.O_WRONLY | posix.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            posix.write(fd, b"1")
+        except OSError:
+            pass  # a threaded cgroup: the signals follow
+        finally:
+            posix.close(fd)
+
+
 def remove_cgroups(state: State) -> None:
     """Remove the container's cgroups with those made below them; missing ones are fine.
 
     A cgroup is busy until the kernel has done with the last process of it, so EBUSY is tried again.
     Raises: HostError if one stays busy.
     """
-    for directory in reversed(state.get("cgroup", {}).get("created", ())):
+    cgroup = state.get("cgroup") or {}
+    if "unit" in cgroup:
+        from tare_runtime.cgroup.systemd_unit import stop_unit
+
+        kill_all(state, 9)
+        stop_unit(cgroup["unit"], user=cgroup["userUnit"])
+    for directory in reversed(cgroup.get("created", ())):
         wait = _FIRST_WAIT_S
         for left in range(_TRIES, -1, -1):
             try:
@@ -60,8 +84,6 @@ def remove_cgroups(state: State) -> None:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                if not posix.access(directory, posix.F_OK):
-                    break  # on a read-only file system the kernel says that first
                 if not left:
                     reason = (error.strerror or "").lower()
                     raise HostError(f"remove cgroup {directory}: {reason}") from None

@@ -9,6 +9,7 @@ import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tare_runtime.cgroup.systemd import Unit
     from tare_runtime.plan.ops import Op
 
 
@@ -19,13 +20,14 @@ class Hierarchy:
     the one key "". Controllers that are mounted together map to the same directory.
     """
 
-    __slots__ = ("devices", "mounts", "own", "version")
+    __slots__ = ("devices", "mounts", "own", "unified", "version")
 
     def __init__(self, version: int, mounts: dict[str, str], own: dict[str, str]) -> None:
         self.version = version
         self.mounts = mounts
         self.own = own
         self.devices = True  # whether device rules can be made
+        self.unified = ""  # where v2 is mounted beside v1 (a hybrid), without controllers
 
 
 class CgroupPlan:
@@ -34,9 +36,13 @@ class CgroupPlan:
     more_tasks: files by which every process joins what is no cgroup (resctrl).
     late: how many of `host_ops`, at their end, wait until the container's first process is there. The limit
     on processes does: stage one of init counts too while it lives, and a limit of 1 would stop its clone.
+    Where systemd makes the cgroups all of them do, and `open_ops` too, for `unit`, which wants the process.
+    subgroup: "/NAME" of the cgroup below that the process joins (v2), or "".
     """
 
-    __slots__ = ("created", "host_ops", "late", "more_tasks", "open_ops", "paths", "version")
+    __slots__ = (
+        "created", "host_ops", "late", "more_tasks", "open_ops", "paths", "subgroup", "unit", "version",
+    )  # fmt: skip
 
     def __init__(
         self, version: int, paths: dict[str, str], created: list[str], host_ops: list[Op], open_ops: list[Op]
@@ -48,6 +54,8 @@ class CgroupPlan:
         self.late = 0
         self.more_tasks: list[str] = []
         self.open_ops = open_ops
+        self.unit: Unit | None = None
+        self.subgroup = ""
 
     def as_state(self) -> dict[str, object]:
         """The part of state.json that later commands need."""
@@ -58,6 +66,11 @@ class CgroupPlan:
         }
         if self.more_tasks:
             state["moreTasks"] = self.more_tasks
+        if self.unit:
+            state["unit"] = self.unit.name
+            state["userUnit"] = self.unit.user
+        if self.subgroup:
+            state["subgroup"] = self.subgroup
         return state
 
 
@@ -68,8 +81,8 @@ def is_first_user_namespace() -> bool:
 
 def discover() -> Hierarchy:
     """The hierarchies that are mounted here. v1 wins on a host that has both: its controllers are there."""
-    own_cgroups = _read("/proc/self/cgroup")
-    return usual_places(own_cgroups) or parse_hierarchy(_read("/proc/self/mountinfo"), own_cgroups)
+    own_cgroups = read_text("/proc/self/cgroup")
+    return usual_places(own_cgroups) or parse_hierarchy(read_text("/proc/self/mountinfo"), own_cgroups)
 
 
 def usual_places(own_cgroups: str, top: str = "/sys/fs/cgroup") -> Hierarchy | None:
@@ -123,7 +136,9 @@ def parse_hierarchy(mountinfo: str, own_cgroups: str) -> Hierarchy:
                 mounts[name] = point
                 own[name] = _below(point, root, own_paths[name])
     if mounts.keys() - {"name=systemd"} or unified is None:
-        return Hierarchy(1, mounts, own)
+        found = Hierarchy(1, mounts, own)
+        found.unified = unified[0] if unified else ""
+        return found
     return Hierarchy(2, {"": unified[0]}, {"": unified[1]})
 
 
@@ -161,7 +176,8 @@ def _unescape(field: str) -> str:
     return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
 
 
-def _read(path: str) -> str:
+def read_text(path: str) -> str:
+    """A whole file of /proc."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         data = b""

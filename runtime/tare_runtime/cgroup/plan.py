@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from posix import W_OK, access, geteuid
 
-from tare_runtime.cgroup.paths import CgroupPlan, Hierarchy, discover, is_first_user_namespace
-from tare_runtime.errors import ConfigError, HostError, RuntimeFailure
+from tare_runtime.cgroup.paths import (
+    CgroupPlan,
+    Hierarchy,
+    discover,
+    is_first_user_namespace,
+    parse_hierarchy,
+    read_text,
+)
+from tare_runtime.errors import ConfigError, HostError
 
 PIDS_LIMIT = "/linux/resources/pids/limit"
 
@@ -30,10 +37,7 @@ def plan_cgroup(
     `warn` gets limits that have no effect any more. Raises: ConfigError for limits that cannot be applied.
     """
     if systemd:
-        raise RuntimeFailure(
-            "make cgroups by systemd: --systemd-cgroup is not supported by this runtime yet",
-            "leave the option out: cgroups are then made directly (the cgroupfs driver)",
-        )
+        return _by_systemd(config, id, hierarchy, rootless, warn)
     if hierarchy is None:
         hierarchy = discover()
     linux = config.get("linux", {})
@@ -56,14 +60,8 @@ def plan_cgroup(
         from tare_runtime.cgroup.v1 import plan
     result, problems = plan(linux, id, hierarchy, warn)
     if problems:
-        from tare_runtime.config.sections import section_of
-
-        raise ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
-    if result.version == 2 and geteuid() == 0:
-        from tare_runtime.cgroup.ownership import ownership_ops
-
-        given = ownership_ops(config, result.paths[""])
-        result.host_ops[-1:-1] = given  # the limit on processes stays the last
+        raise _refused(problems)
+    _give_away(result, config)
     if result.host_ops and result.host_ops[-1][1] == PIDS_LIMIT:
         result.late = 1
     return result
@@ -77,6 +75,44 @@ def is_free(hierarchy: Hierarchy) -> bool:
     if geteuid() != 0 or not is_first_user_namespace():
         return False
     return access(next(iter(hierarchy.mounts.values()), "/"), W_OK)
+
+
+def _by_systemd(
+    config: dict[str, Any],
+    id: str,
+    hierarchy: Hierarchy | None,
+    rootless: str,
+    warn: Callable[[str], None] | None,
+) -> CgroupPlan:
+    from tare_runtime.cgroup.systemd import plan
+
+    if hierarchy is None:
+        # By the mount table: the quick look does not tell where v2 is in a hybrid.
+        hierarchy = parse_hierarchy(read_text("/proc/self/mountinfo"), read_text("/proc/self/cgroup"))
+    if not hierarchy.mounts:
+        raise HostError("make the container's cgroups: no cgroup file system is mounted")
+    user = rootless == "true" or (rootless == "auto" and (geteuid() != 0 or not is_first_user_namespace()))
+    hierarchy.devices = not user
+    result, problems = plan(config, id, hierarchy, warn, user=user)
+    if problems:
+        raise _refused(problems)
+    _give_away(result, config)
+    result.late = len(result.host_ops) + len(result.open_ops)
+    return result
+
+
+def _give_away(result: CgroupPlan, config: dict[str, Any]) -> None:
+    if result.version == 2 and geteuid() == 0:
+        from tare_runtime.cgroup.ownership import ownership_ops
+
+        # The limit on processes stays the last.
+        result.host_ops[-1:-1] = ownership_ops(config, result.paths[""] + result.subgroup)
+
+
+def _refused(problems: list[tuple[str, str]]) -> ConfigError:
+    from tare_runtime.config.sections import section_of
+
+    return ConfigError([(pointer, text, section_of(pointer)) for pointer, text in problems])
 
 
 def _refuse_limits(linux: dict[str, Any]) -> None:

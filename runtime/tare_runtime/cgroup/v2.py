@@ -25,18 +25,16 @@ def plan(
     from tare_runtime.cgroup.v2_limits import limit_ops
 
     from_root, parts = container_base(linux.get("cgroupsPath", ""), id)
-    base = (hierarchy.mounts if from_root else hierarchy.own)[""]
+    top = hierarchy.mounts[""]
+    base = top if from_root else above_own(top, hierarchy.own[""])
     path = base + "/" + "/".join(parts)
     problems: Problems = []
-    limits, needed = limit_ops(linux.get("resources", {}), path, problems, warn)
+    limits, _ = limit_ops(linux.get("resources", {}), path, problems, warn)
     host: list[Op] = []
     directory = base
     for part in parts:
-        # A controller must be enabled in every cgroup above the one that uses it.
-        host += [
-            ops.host_write(pointer, directory + "/cgroup.subtree_control", "+" + controller)
-            for controller, pointer in needed.items()
-        ]
+        # In every cgroup above the one that uses them; all of them, as managers read their statistics.
+        host.append(ops.host_enable_controllers(_PATH, directory))
         directory += "/" + part
         host.append(ops.host_mkdir(_PATH, directory))
     join = [ops.host_open_cgroup(_PATH, path + "/cgroup.procs")]
@@ -44,6 +42,14 @@ def plan(
         host.append(_device_filter(linux.get("resources", {}).get("devices", []), path))
     host += limits  # at the end, for the one that is late
     return CgroupPlan(2, {"": path}, [path], host, join), problems
+
+
+def above_own(top: str, own: str) -> str:
+    """Where relative paths count from: beside our own cgroup, as one with processes in it takes no others.
+
+    (Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint"; it exempts the root.)
+    """
+    return own.rpartition("/")[0] if own != top else top
 
 
 def _device_filter(rules: list[dict[str, Any]], path: str) -> Op:

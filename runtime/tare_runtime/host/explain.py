@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _WORDS: dict[str, tuple[str, str]] = {
     "host_mkdir": ("make cgroup", "{0}"),
     "host_write": ("write {1!r} to", "{0}"),
+    "host_enable_controllers": ("enable the controllers of cgroup", "{0}"),
     "host_copy_parent": ("copy the parent's {1} to", "{0}"),
     "host_device_filter": ("attach the device list to cgroup", "{0}"),
     "host_open_cgroup": ("open cgroup", "{0}"),
@@ -115,7 +116,7 @@ _HINTS: dict[tuple[str, int], str] = {
     ("join_cgroups", ENOSPC): "the cpuset of the cgroup has no cpus or memory nodes",
     ("join_cgroups", EINVAL): "a real-time scheduler needs resources.cpu.realtimeRuntime on cgroup v1",
     ("host_write", EINVAL): "the kernel does not take this value for the limit",
-    ("host_write", ENOENT): "this kernel does not have the limit",
+    ("host_write", ENOENT): "this kernel does not have the limit, or its controller is not enabled here",
     ("host_write", EACCES): "the cgroup belongs to another user, or the limit is above its parent's",
     ("chdir", ENOENT): "process.cwd must be a directory in the container",
     ("chdir", EPERM): "process.cwd leads out of the container: that is refused",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare_runtime.cgroup.paths import CgroupPlan
+    from tare_runtime.cgroup.systemd import Unit
     from tare_runtime.life.notify import Relay
     from tare_runtime.plan.ops import Op
 
@@ -49,6 +50,7 @@ def create_container(request: Request, settings: Settings) -> "Created":
         raise
     created = Created(config, _first_state(config, request, cgroup, settings.config_path), state_dir)
     created.state["planSize"] = len(plan)
+    created.unit = cgroup.unit
     try:
         if request.notify:
             _prepare_relay(created, request)
@@ -124,7 +126,7 @@ def _settle_groups(config: "dict[str, Any]", request: Request) -> None:
 class Created(Process):
     """A container that was made: its first process, its config and state."""
 
-    __slots__ = ("config", "relay", "state", "state_dir")
+    __slots__ = ("config", "relay", "state", "state_dir", "unit")
 
     pidfd_name = "standard"
 
@@ -134,6 +136,7 @@ class Created(Process):
         self.relay: Relay | None = None  # of `run`, where NOTIFY_SOCKET is set
         self.state = state
         self.state_dir = state_dir
+        self.unit: Unit | None = None  # of systemd, to be started for the process
 
     def close(self) -> None:
         self.state_dir.close()
@@ -147,6 +150,10 @@ class Created(Process):
     def cloned(self) -> None:
         self.state["pid"] = self.pid
         self.state["pidStart"] = process_start(self.pid)
+        if self.unit:
+            from tare_runtime.cgroup.systemd_unit import start_unit
+
+            start_unit(self.unit, self.pid, self.state["cgroup"])
         linux = self.config.get("linux") or {}
         if linux.get("uidMappings") or linux.get("gidMappings"):
             from tare_runtime.host.idmap import settle_maps

@@ -117,11 +117,36 @@ def _joins(state: "State", subgroups: "tuple[str, ...]") -> "list[Op]":
             raise UsageError(f"--cgroup {text}: it leads out of the container's cgroup")
         for name in names.split(",") if colon else cgroup["paths"]:
             below[name] = "".join("/" + part for part in parts)
-    file = "/tasks" if cgroup["version"] == 1 else "/cgroup.procs"
-    paths = {path + below.get(name, "") + file: 0 for name, path in cgroup["paths"].items()}
+    if cgroup["version"] == 2 and cgroup["paths"] and not below:
+        below[""] = _place_of_init(state["pid"], cgroup["paths"][""]) or cgroup.get("subgroup", "")
+    # "unified": v2 beside v1, where systemd keeps its books.
+    v2_file, file = "/cgroup.procs", "/tasks" if cgroup["version"] == 1 else "/cgroup.procs"
+    paths = {
+        path + below.get(name, "") + (v2_file if name == "unified" else file): 0
+        for name, path in cgroup["paths"].items()
+    }
     return [
         ops.host_open_cgroup("/linux/cgroupsPath", path) for path in (*paths, *cgroup.get("moreTasks", ()))
     ]
+
+
+def _place_of_init(pid: int, path: str) -> str:
+    """Where below the container's cgroup its first process has gone, as "/NAME…", or "".
+
+    A container that makes cgroups of its own leaves none of its processes in the one that it was given, and
+    the kernel lets none in from then on.
+    """
+    from tare_runtime.cgroup.paths import read_text
+
+    try:
+        lines = read_text(f"/proc/{pid}/cgroup").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        if line.startswith("0::"):
+            _, name, below = line.partition(path[path.rfind("/") :] + "/")
+            return "/" + below if name else ""
+    return ""
 
 
 def _pidfd_of(state: "State") -> int:

@@ -158,8 +158,9 @@ def _converse(
         kind = message.kind
         if kind == spawn.CLONED:
             process.pid = message.value
-            run_host_ops(plan[late.start : late.stop], late.start, process.pid)
             process.cloned()
+            # Cgroups come before trees of mounts; what is opened late are the cgroups of systemd.
+            process.opened[:0] = run_host_ops(plan[late.start : late.stop], late.start, process.pid)
             if settings.pidfd_socket:
                 from tare_runtime.life.channels import send_pidfd
 

@@ -48,7 +48,20 @@ def update_container(
             return
         _complete(wanted, cgroup)
         _check_use(id, wanted.get("memory") or {}, cgroup)
-        _apply(id, _writes(wanted, cgroup, warn))
+        ops = _writes(wanted, cgroup, warn)
+        _apply(id, ops)
+        if "unit" in cgroup:
+            _tell_systemd(wanted, cgroup)
+
+
+def _tell_systemd(wanted: Resources, cgroup: dict[str, Any]) -> None:
+    """It writes its own values again whenever it is reloaded."""
+    from tare_runtime.cgroup.systemd_properties import limits
+    from tare_runtime.cgroup.systemd_unit import set_properties
+
+    devices = ("DevicePolicy", "DeviceAllow")
+    known = [entry for entry in limits(wanted, cgroup["version"]) if entry[0] not in devices]
+    set_properties(cgroup["unit"], known, user=cgroup["userUnit"])
 
 
 def _refuse(wanted: Resources) -> None:

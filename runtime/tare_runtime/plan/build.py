@@ -73,8 +73,12 @@ def plan_container(
     process = config["process"]
     new, joined = namespace_flags(config)
     own_user_namespace = bool(new & lib.CLONE_NEWUSER) or any(j[1] == lib.CLONE_NEWUSER for j in joined)
-    late = len(cgroup.host_ops) - cgroup.late
-    plan = cgroup.host_ops[:late] + cgroup.open_ops + cgroup.host_ops[late:]
+    if cgroup.unit:
+        early, plan = 0, cgroup.host_ops + cgroup.open_ops  # all of them late
+    else:
+        late = len(cgroup.host_ops) - cgroup.late
+        early = late + len(cgroup.open_ops)
+        plan = cgroup.host_ops[:late] + cgroup.open_ops + cgroup.host_ops[late:]
     plan += _enter(config, new, joined, in_user_namespace=own_user_namespace)
     if new & lib.CLONE_NEWTIME:
         from tare_runtime.plan.scheduling import plan_clocks
@@ -92,7 +96,7 @@ def plan_container(
     trees: list[Op] = []
     plan += _file_system(config, request, cgroup, trees, in_user_namespace=own_user_namespace)
     if trees:
-        plan[late + len(cgroup.open_ops) : late + len(cgroup.open_ops)] = trees
+        plan[early:early] = trees
     plan += plan_process(
         process,
         seccomp,

@@ -18,6 +18,7 @@ FIELDS: dict[str, str] = {
     "host_chown": "path uid gid",
     "host_tree": "source user_namespace uid_map gid_map flags",
     "host_net_device": "name new_name",
+    "host_enable_controllers": "path",
     "recorded": "",
     "join_cgroups": "",
     "cgroup_namespace": "",

@@ -177,7 +177,7 @@ def _cgroup(pointer: str, target: str, options: Options, cgroup: "CgroupPlan") -
     """
     attr = (options.set, options.clear)
     if cgroup.version == 2:
-        source = cgroup.paths[""]
+        source = cgroup.paths[""] + cgroup.subgroup
         return [ops.bind(pointer, source, target, attr, (0, 0), options.propagation, 0)]
     top = options.set & ~lib.MOUNT_ATTR_RDONLY
     plan = [ops.mount(pointer, "tmpfs", "tmpfs", target, top, "mode=755", options.propagation, 0)]

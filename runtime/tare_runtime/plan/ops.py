@@ -25,6 +25,14 @@ def host_write(pointer: str, path: str, data: str) -> Op:
     return ("host_write", pointer, (path, data))
 
 
+def host_enable_controllers(pointer: str, directory: str) -> Op:
+    """Enable all controllers of a v2 cgroup for those below it, as far as it can be done.
+
+    One that stays off is missed when its limit is written.
+    """
+    return ("host_enable_controllers", pointer, (directory,))
+
+
 def host_copy_parent(pointer: str, directory: str, name: str) -> Op:
     """Copy file `name` of the parent directory into `directory` where it is empty there (cpuset)."""
     return ("host_copy_parent", pointer, (directory, name))
