@@ -67,6 +67,13 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--cap-drop", multiple=True, metavar="CAP", help="Drop a capability, or ALL; before --cap-add."
         ),
+        click.option(
+            "--log-size",
+            metavar="SIZE",
+            default="64m",
+            show_default=True,
+            help="How much of the output to keep: about, the newest. 0 keeps all.",
+        ),
         click.option("--entrypoint", help="Instead of the image's; its command is left out then."),
         click.option("--insecure", is_flag=True, help="Allow plain HTTP and unverified TLS beyond loopback."),
     ]
@@ -108,6 +115,7 @@ def decode(command: tuple[str, ...], **flags: object) -> RunOptions:
         volumes=tuple(parse_volume(text) for text in texts("volumes")),
         env=tuple(entry for text in texts("env") if (entry := parse_env(text)) is not None),
         cap_add=tuple(parse_capability(text) for text in texts("cap_add")),
+        log_bytes=parse_size(str(flags.pop("log_size"))),
         cap_drop=tuple(parse_capability(text) for text in texts("cap_drop")),
         **flags,  # type: ignore[arg-type]  # the rest have the types their options give them
     )

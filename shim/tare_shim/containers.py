@@ -80,9 +80,8 @@ def _cells(row: dict[str, object]) -> tuple[str, ...]:
 def print_log(record: Record, *, follow: bool, timestamps: bool) -> None:
     """Raises: ShimError where there is no log."""
     if not record.log.exists():
-        why = "it has a terminal, or wrote nothing yet" if record.facts.tty else "none was kept"
         if not follow:
-            raise ShimError(f"read the log of {record.facts.name!r}: {why}")
+            raise ShimError(f"read the log of {record.facts.name!r}: none was kept")
         record.log.touch(0o600)
     for stamp, stream, data in replay(record.log, follow=(lambda: is_held(record)) if follow else None):
         sys.stdout.flush()

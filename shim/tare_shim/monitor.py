@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
             return
         os.write(ready, b"{}")
         os.close(ready)
-        log = LogWriter(record.log)
+        log = LogWriter(record.log, facts.log_bytes)
         stack.callback(log.close)
         ended = os.pidfd_open(pid)
         stack.callback(os.close, ended)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tare_shim.errors import ShimError
 
+LOG_BYTES = 64 << 20
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 PROPAGATION = {"rprivate", "private", "rslave", "slave", "rshared", "shared"}
 MOUNT_WORDS = {"ro", "rw", "nosuid", "nodev", "noexec"} | PROPAGATION
@@ -34,7 +35,10 @@ class Volume:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`memory_bytes`, `cpus` and `pids_limit` are None where nothing was asked."""
+    """`memory_bytes`, `cpus` and `pids_limit` are None where nothing was asked.
+
+    `log_bytes`: how much of the output is kept, about; 0 means all of it.
+    """
 
     command: tuple[str, ...] = ()
     entrypoint: str | None = None
@@ -55,6 +59,7 @@ class RunOptions:
     read_only: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    log_bytes: int = LOG_BYTES
 
 
 def parse_size(text: str) -> int:
@@ -113,6 +118,8 @@ def check(options: RunOptions) -> None:
         raise ShimError("run detached: nobody could write to its standard input", "leave out -i, or -d")
     if options.memory_bytes is not None and options.memory_bytes < 4096:
         raise ShimError(f"limit memory to {options.memory_bytes} bytes: no process fits in there")
+    if 0 < options.log_bytes < 4096:
+        raise ShimError(f"keep a log of {options.log_bytes} bytes: 4k is the least, and 0 means all")
     if options.cpus is not None and options.cpus <= 0:
         raise ShimError(f"limit to {options.cpus} CPUs: it must be more than 0")
     if options.name is not None and not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", options.name):

@@ -42,6 +42,7 @@ class Facts:
     runtime: tuple[str, ...]
     tty: bool
     remove: bool
+    log_bytes: int = 0
 
 
 class Record:

@@ -79,6 +79,7 @@ def facts_of(image: str, options: RunOptions, driver: str, runtime: tuple[str, .
         runtime=runtime,
         tty=options.tty,
         remove=options.remove,
+        log_bytes=options.log_bytes,
     )
 
 
@@ -89,12 +90,15 @@ def command_of(config: dict[str, object]) -> tuple[str, ...]:
 
 
 def run_attached(record: Record, runtime: Runtime, container_id: str, options: RunOptions) -> int:
-    """In the foreground. Output is kept too, unless a terminal or --rm says that nobody will ask for it."""
+    """In the foreground. Output is kept too, unless --rm says that nobody will ask for it.
+
+    The runtime looks for the user's terminal at its standard input: its output may go through us.
+    """
     stdin = None if options.interactive else subprocess.DEVNULL
     arguments = ["run", "--bundle", str(record.bundle), container_id]
-    if options.tty or options.remove:
+    if options.remove:
         return runtime.attached(arguments, stdin=stdin)
-    log = LogWriter(record.log)
+    log = LogWriter(record.log, record.facts.log_bytes)
     try:
         return runtime.attached(arguments, stdin=stdin, capture=Tee(log).move)
     finally:

@@ -16,6 +16,27 @@ PIECES = st.lists(
 )
 
 
+def test_a_reader_that_follows_sees_every_line_of_a_log_that_is_rotated(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = LogWriter(path, 2000)
+    written = 0
+
+    def more() -> bool:
+        nonlocal written
+        if written == 150:
+            return False
+        for _ in range(15):
+            log.write("stdout", b"%d\n" % written)
+            written += 1
+        return True
+
+    numbers = [int(data) for _, _, data in replay(path, follow=more)]
+    log.close()
+    assert numbers == list(range(150))
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2000
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def joined(pieces: list[tuple[str, bytes]]) -> dict[str, bytes]:
     streams = {"stdout": b"", "stderr": b""}
     for stream, data in pieces:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +221,46 @@ def test_a_terminal_is_given_when_it_is_asked_for(tare: Tare) -> None:
     os.close(ours)
     assert b"/dev/pts/" in seen or b"/dev/console" in seen
     assert b"got-line" in seen
+    assert not tare.leftovers()
+
+
+def test_a_terminal_of_ours_goes_to_the_log_too(tare: Tare) -> None:
+    name = tare.name()
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+    script = "stty size; read x; echo got-$x; exit 4"
+    command = [str(BIN / "tare"), "run", "-it", "--name", name, tare.image, "sh", "-c", script]
+    child = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=tare.environment, start_new_session=True
+    )
+    os.close(theirs)
+    os.write(ours, b"line\r")
+    try:
+        while os.read(ours, 4096):
+            pass
+    except OSError:
+        pass  # EIO: the other end is closed
+    assert child.wait(TIMEOUT_S) == 4
+    os.close(ours)
+    kept = tare("logs", name).stdout
+    assert b"33 77\r\n" in kept
+    assert b"got-line\r\n" in kept
+    tare("rm", name)
+    assert not tare.leftovers()
+
+
+def test_of_a_long_output_the_newest_is_kept(tare: Tare) -> None:
+    name = tare.name()
+    script = "i=0; while [ $i -lt 2000 ]; do echo line-$i-xxxxxxxxxxxxxxxxxxxx; i=$((i+1)); done"
+    tare("run", "-d", "--log-size", "32k", "--name", name, tare.image, "sh", "-c", script)
+    tare("logs", "-f", name)
+    kept = tare("logs", name).stdout.splitlines()
+    assert kept[-1] == b"line-1999-xxxxxxxxxxxxxxxxxxxx"
+    numbers = [int(line.split(b"-")[1]) for line in kept]
+    assert numbers == list(range(numbers[0], 2000)), "a gap"
+    assert 50 < len(numbers) < 1000
+    assert "4k is the least" in tare("run", "--log-size", "1", tare.image, want=125).stderr.decode()
+    tare("rm", name)
     assert not tare.leftovers()
 
 
