@@ -127,6 +127,27 @@ def test_an_upload_that_fails_is_cancelled(registry: HostileRegistry, repository
     assert str(BLOB.digest) not in registry.stored
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_would_make_a_get_of_an_upload_is_not_followed(
+    registry: HostileRegistry, repository: Repository, status: int
+) -> None:
+    away = Reply(status, {"Location": f"http://{registry.other}/x"})
+    registry.rules = [Rule("POST", r"/v2/.+/blobs/uploads/", lambda registry, seen: away)]
+    with pytest.raises(RegistryError, match=str(status)):
+        repository.put_blob(BLOB, stream())
+    assert [seen for seen in registry.seen if seen.origin == "other"] == []
+
+
+def test_uploads_that_are_sent_in_a_circle_end(registry: HostileRegistry, repository: Repository) -> None:
+    again = [
+        Rule("POST", r"/v2/.+/blobs/uploads/", lambda server, seen: Reply(307, {"Location": seen.target}))
+    ]
+    registry.rules = again
+    with pytest.raises(RegistryError, match="redirects more than 5 times"):
+        repository.put_blob(BLOB, stream())
+    assert len([seen for seen in registry.seen if seen.method == "POST"]) == 6
+
+
 def test_an_empty_blob_is_pushed(registry: HostileRegistry, repository: Repository) -> None:
     empty = Descriptor("", Digest.of(b""), 0)
     repository.put_blob(empty, VerifyingReader(io.BytesIO(b""), empty, "empty"))

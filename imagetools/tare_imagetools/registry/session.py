@@ -37,6 +37,7 @@ MAX_REDIRECTS = 5
 SILENCE = 2  # further failures that a timeout counts for: who waits minutes should not wait hours
 MAX_CHALLENGES = 2  # the first is the normal one, the second is for a token that has ended
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SAME_AGAIN = frozenset({307, 308})  # the others turn what is not a GET into one: RFC 9110, 15.4
 POOL = 16
 Body = bytes | BinaryIO | None
 
@@ -79,6 +80,7 @@ class Session:
         self.found: Origin | None = None
         self.warned: set[str] = set()
         self.known: dict[str, Credentials | None] = {}
+        self.only_chunks = False  # the registry redirects uploads: their bodies have to be there twice
 
     def close(self) -> None:
         self.adapter.close()
@@ -184,8 +186,14 @@ class Session:
                 if self.auth.accept(self.origin, challenges, scope, sent):
                     answer.drain()
                     continue
-            if answer.status not in REDIRECTS or method not in ("GET", "HEAD"):
+            if answer.status not in (REDIRECTS if method in ("GET", "HEAD") else SAME_AGAIN):
                 return answer
+            if not can_resend(body):
+                answer.close()
+                self.only_chunks = True
+                raise RegistryError(
+                    tried, f"the registry took what was sent and redirects ({answer.status})", temporary=True
+                )
             location = answer.headers.get("Location", "")
             answer.drain()
             hops += 1

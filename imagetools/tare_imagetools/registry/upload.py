@@ -25,6 +25,7 @@ CREATED = frozenset({201})
 ACCEPTED = frozenset({202})
 STARTED = frozenset({201, 202})
 LARGEST_CHUNK = 1 << 30
+USUAL_CHUNK = 16 << 20  # where a registry wants chunks and does not say of what size
 
 
 class Body:
@@ -62,7 +63,9 @@ def upload(
         location = next_location(answer, tried)
         smallest = answer.headers.get("OCI-Chunk-Min-Length", "")
     try:
-        if chunk_size and descriptor.size > chunk_size:
+        if session.only_chunks:
+            chunk_size = chunk_size or USUAL_CHUNK
+        if chunk_size and (descriptor.size > chunk_size or session.only_chunks):
             if smallest.isdigit():
                 chunk_size = min(max(chunk_size, int(smallest[:12])), LARGEST_CHUNK)
             location = send_chunks(session, location, scope, tried, stream, chunk_size)
