@@ -93,10 +93,7 @@ def build_all(*, editable: bool) -> Path:
     if sources_in("conformance/probe"):
         build_static(ROOT / "conformance/tare_conformance/probe", sources_in("conformance/probe"), [])
     launcher = scratch / "tare-runtime"
-    defines = [
-        f'-DPYTHON_DIR="python{sys.version_info[0]}.{sys.version_info[1]}"',
-        f'-DCACHE_TAG="{sys.implementation.cache_tag}"',
-    ]
+    defines = [f'-DPYTHON_DIR="python{sys.version_info[0]}.{sys.version_info[1]}"']
     if editable:
         defines.append(f'-DCHECKOUT="{ROOT}"')
     build_static(launcher, [str(ROOT / "runtime/csrc/launcher.c")], ["runtime/csrc"], defines)

@@ -1,5 +1,5 @@
-// The command `tare-runtime`: execs the interpreter beside it, isolated, on the package's one cached file, or
-// on its __main__ where that has not been made yet (see tare_runtime/onefile.py).
+// The command `tare-runtime` where it is not one file: execs the interpreter beside it, isolated, on the
+// package's __main__.
 //
 // -I -S keep site, .pth files, PYTHON* variables and the user's folders out: start-up is what a runtime
 // spends most on, and no other package may take part in it.
@@ -15,7 +15,6 @@
 
 #ifndef PYTHON_DIR
 #define PYTHON_DIR "python3"
-#define CACHE_TAG "cpython-3"
 #endif
 
 enum { MAX_ARGS = 4096 };
@@ -52,8 +51,7 @@ static int fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-    char folder[PATH_MAX], python[PATH_MAX + 64], real[PATH_MAX];
-    char package[PATH_MAX + 64], script[PATH_MAX + 128];
+    char folder[PATH_MAX], python[PATH_MAX + 64], script[PATH_MAX + 128];
     char *args[MAX_ARGS + 8];
     int n = 0;
 
@@ -63,22 +61,16 @@ int main(int argc, char **argv)
         return fail("find own folder by", "/proc/self/exe");
     snprintf(python, sizeof python, "%s/python3", folder);
 #ifdef CHECKOUT
-    snprintf(package, sizeof package, "%s/runtime/tare_runtime", CHECKOUT);
+    snprintf(script, sizeof script, "%s/runtime/tare_runtime/__main__.py", CHECKOUT);
 #else
     *strrchr(folder, '/') = 0;
-    snprintf(package, sizeof package, "%s/lib/" PYTHON_DIR "/site-packages/tare_runtime", folder);
+    snprintf(script, sizeof script, "%s/lib/" PYTHON_DIR "/site-packages/tare_runtime/__main__.py", folder);
 #endif
-    snprintf(script, sizeof script, "%s/__pycache__/tare-runtime." CACHE_TAG ".pyc", package);
-    const char *program = python;
-    if (access(script, R_OK) < 0)
-        snprintf(script, sizeof script, "%s/__main__.py", package);
-    else if (realpath(python, real)) // the cached file names all it needs: no virtual environment to look up
-        program = real;
     if (argc > MAX_ARGS) {
         errno = E2BIG;
         return fail("start with that many arguments:", python);
     }
-    args[n++] = (char *)(uintptr_t)program;
+    args[n++] = python;
     args[n++] = "-I";
     args[n++] = "-S";
     args[n++] = "-X";
@@ -89,6 +81,6 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         args[n++] = argv[i];
     args[n] = NULL;
-    execv(program, args);
-    return fail("start the interpreter", program);
+    execv(python, args);
+    return fail("start the interpreter", python);
 }

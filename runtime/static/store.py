@@ -16,7 +16,7 @@ from types import CodeType
 # Of the package, what only an installation with an interpreter uses; of libraries, what is for other systems,
 # for debuggers and for windows on a screen.
 LEFT_OUT = frozenset(
-    "tare_runtime.onefile tare_runtime.onefile_write tare_runtime.__main__ __main__"
+    "tare_runtime.__main__ __main__"
     " click.testing click._winconsole ctypes msvcrt pdb webbrowser importlib.metadata doctest pydoc"
     " unittest asyncio tkinter distutils ensurepip idlelib lib2to3 test".split()
 )

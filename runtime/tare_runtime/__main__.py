@@ -8,4 +8,4 @@ from posix import _exit
 
 from tare_runtime.cli.start import start
 
-_exit(start(sys.argv[1:], None))
+_exit(start(sys.argv[1:]))

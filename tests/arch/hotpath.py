@@ -1,8 +1,5 @@
 """Runs a verb as the launcher does and reads from the interpreter itself what it imported.
 
-The cached file that the launcher starts puts its modules into place without an import that could be seen, so
-what is run here is the same script without it: `-B` keeps a command from making one at its end.
-
 `-X importtime` writes one line per import the moment it happens, so it misses nothing of a process that
 ends in `posix._exit` or dies. Children do not inherit the option: only the runtime is seen.
 """

@@ -19,7 +19,7 @@ NEVER = {
     "argparse", "click", "collections", "contextlib", "dataclasses", "enum", "functools", "json", "logging",
     "os", "pathlib", "re", "socket", "subprocess", "tempfile", "typing", "threading",
 }  # fmt: skip
-# The cached file makes a module of ours cheap (a look into a dict, its code read with all others), not free.
+# The one-file form makes a module of ours cheap (it is there), not free: it has its pages of memory.
 OWN_MODULES_CAP = 34
 
 pytestmark = [

@@ -1,8 +1,7 @@
 """Where the one-file command enters, all modules being there already."""
 
-import sys
-
 from tare_runtime.cli.main import main
+from tare_runtime.cli.start import flushed
 
 
 def command(argv: "list[str]") -> int:
@@ -11,9 +10,4 @@ def command(argv: "list[str]") -> int:
         code = main(argv[1:])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            return code or 1
-    return code
+    return flushed(code)

@@ -1,29 +1,21 @@
-"""From the script to `main`: where the packages lie, and nothing left unwritten at the end."""
+"""From the launcher's script to `main`: where the packages lie, and nothing left unwritten at the end."""
 
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from tare_runtime.onefile import Finder
 
-
-def start(argv: "list[str]", finder: "Finder | None") -> int:
-    """Run the command line; the caller ends the process without tidying the interpreter up, which is slow.
-
-    `finder`: what serves modules from the cached file, or None where that has to be made.
-    """
+def start(argv: "list[str]") -> int:
+    """Run the command line; the caller ends the process without tidying the interpreter up, which is slow."""
     from gc import disable
 
     disable()  # a command ends before there is anything to collect
-    if finder is None:
-        _find_backend()
+    _find_backend()
     from tare_runtime.cli.main import main
 
-    code = main(argv)
-    if (finder is None or finder.stale) and not sys.flags.dont_write_bytecode:
-        from tare_runtime.onefile_write import write
+    return flushed(main(argv))
 
-        write()
+
+def flushed(code: int) -> int:
+    """`code`, or 1 where what the command wrote cannot be written."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:  # it was closed before we began
             continue
