@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.callers.engine import Engine
 from tests.callers.engine_corners import CORNERS
+from tests.callers.engine_everyday import DOCKER_ONLY, EVERYDAY
 from tests.callers.image import NAME as IMAGE
 from tests.callers.script import Step
 
@@ -231,8 +232,10 @@ DOCKER_STEPS = [
     Step("pause, unpause", pause_and_unpause, True),
     Step("top", list_processes, False),
     *CORNERS,
+    *EVERYDAY,
+    *DOCKER_ONLY,
     Step("nothing left", nothing_is_left, True),
 ]
 
 # podman 4.3 starts a stopped container again before its own clean-up has deleted the old one, now and then.
-PODMAN_STEPS = [step for step in DOCKER_STEPS if step.act is not start_again]
+PODMAN_STEPS = [step for step in DOCKER_STEPS if step.act is not start_again and step not in DOCKER_ONLY]

@@ -231,13 +231,14 @@ def test_delete_by_force_of_a_missing_container_is_no_error(tmp_path: Path) -> N
     assert run("--root", str(tmp_path), "delete", "--force", "nope").returncode == 0
 
 
-def test_the_systemd_driver_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.flag("--systemd-cgroup")
+def test_the_systemd_driver_wants_a_path_of_its_own_form(tmp_path: Path) -> None:
     from tests.support.runtime import make_bundle
 
     bundle = make_bundle(tmp_path / "b")
     done = run("--root", str(tmp_path / "root"), "--systemd-cgroup", "run", "-b", str(bundle), "tare-never")
     assert done.returncode == 1
-    assert "--systemd-cgroup is not supported" in done.stderr
+    assert 'must have the form "slice:prefix:name"' in done.stderr
 
 
 def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:

@@ -178,10 +178,10 @@ def test_features_lists_only_what_is_done(runtime: Runtime) -> None:
     linux = document["linux"]
     assert "SCMP_ACT_NOTIFY" in linux["seccomp"]["actions"]
     assert linux["cgroup"]["v1"] is True
-    assert linux["cgroup"]["systemd"] is False
+    assert linux["cgroup"]["systemd"] is True
     assert linux["mountExtensions"]["idmap"]["enabled"] is True
     assert {"rro", "rbind", "ro", "rprivate", "tmpcopyup"} <= set(document["mountOptions"])
-    assert document["annotations"]["org.opencontainers.runc.checkpoint.enabled"] == "false"
+    assert document["annotations"]["org.opencontainers.runc.checkpoint.enabled"] == "true"
 
 
 @needs_runc

@@ -37,6 +37,7 @@ GLOBAL_OPTIONS: tuple[Option, ...] = (
     ),
     ("rootless", "", ("auto", "true", "false"), "auto", "WHEN", "ignore cgroup permission errors"),
     ("trace", "", "text", "", "FILE", "write a timeline of the command: JSON for Perfetto, or FILE.svg"),
+    ("criu", "", "text", "criu", "PROGRAM", "the program that checkpoint and restore call"),
     ("help", "h", "flag", False, "", "show this text"),
     ("version", "v", "flag", False, "", "show versions"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tare_runtime.cli.table import BUNDLE, COMMANDS, CONFIG, Command, Option
+from tare_runtime.cli.table import BUNDLE, COMMANDS, CONFIG, CONSOLE, DETACH, PID_FILE, Command, Option
 
 _FORMAT: Option = ("format", "f", ("table", "json"), "table", "FORMAT", "table or json")
 _UPDATE: tuple[Option, ...] = (
@@ -30,6 +30,67 @@ _EVENTS: tuple[Option, ...] = (
     ("interval", "", "text", "5s", "TIME", "time between statistics, such as 500ms or 1m30s"),
     ("stats", "", "flag", False, "", "show statistics once and end"),
 )
+_IMAGES: Option = ("image-path", "", "text", "", "DIR", "where the images are (default: ./checkpoint)")
+_WORK: Option = (
+    "work-path",
+    "",
+    "text",
+    "",
+    "DIR",
+    "where CRIU has its log (default: as the images)",
+)
+_MODES = ("soft", "full", "strict", "ignore")
+# What checkpoint and restore have in common: what CRIU takes along that it would refuse by itself.
+_CRIU: tuple[Option, ...] = (
+    _IMAGES,
+    _WORK,
+    ("tcp-established", "", "flag", False, "", "with established TCP connections"),
+    ("ext-unix-sk", "", "flag", False, "", "with unix sockets whose other end is outside"),
+    ("shell-job", "", "flag", False, "", "with a terminal of the outside"),
+    ("lazy-pages", "", "flag", False, "", "memory follows when it is needed (userfaultfd)"),
+    ("file-locks", "", "flag", False, "", "with file locks"),
+    ("manage-cgroups-mode", "", _MODES, "soft", "MODE", "what of cgroups is restored"),
+    ("empty-ns", "", "list", (), "NAMESPACE", "leave out what is in this namespace (network)"),
+    ("auto-dedup", "", "flag", False, "", "keep pages once that several images have"),
+    (
+        "network-lock",
+        "",
+        ("iptables", "nftables", "skip"),
+        "iptables",
+        "METHOD",
+        "how the network is held",
+    ),
+)
+_CHECKPOINT: tuple[Option, ...] = (
+    *_CRIU,
+    (
+        "parent-path",
+        "",
+        "text",
+        "",
+        "DIR",
+        "images of an earlier --pre-dump, from the image directory on",
+    ),
+    ("leave-running", "", "flag", False, "", "let the container go on"),
+    ("tcp-skip-in-flight", "", "flag", False, "", "without TCP connections that are not established yet"),
+    ("status-fd", "", "text", "", "FD", "write a byte there once --lazy-pages can serve"),
+    ("page-server", "", "text", "", "ADDRESS:PORT", "send memory to a page server"),
+    ("pre-dump", "", "flag", False, "", "write memory only, and let the container go on"),
+    ("link-remap", "", "flag", False, "", "with files that were unlinked and have other names"),
+)
+_RESTORE: tuple[Option, ...] = (
+    BUNDLE,
+    CONFIG,
+    *_CRIU,
+    CONSOLE,
+    DETACH,
+    PID_FILE,
+    ("tcp-close", "", "flag", False, "", "with TCP connections closed"),
+    ("no-subreaper", "", "flag", False, "", "do not adopt the container's orphans"),
+    ("no-pivot", "", "flag", False, "", "no effect: CRIU makes the root"),
+    ("lsm-profile", "", "text", "", "TYPE:NAME", "profile of its processes: apparmor:NAME, selinux:LABEL"),
+    ("lsm-mount-context", "", "text", "", "CONTEXT", "SELinux context of its mounts"),
+)
 
 
 def every_command() -> dict[str, Command]:
@@ -49,6 +110,8 @@ MORE: dict[str, Command] = {
     "ps": ("show the processes of a container", "ID [PS OPTIONS...]", 1, -1, (_FORMAT,), False),
     "update": ("change the limits of a container", "ID", 1, 1, _UPDATE, True),
     "events": ("show statistics and memory shortages of a container", "ID", 1, 1, _EVENTS, True),
+    "checkpoint": ("write a running container to files, by CRIU", "ID", 1, 1, _CHECKPOINT, True),
+    "restore": ("make a container go on from the files of checkpoint", "ID", 1, 1, _RESTORE, True),
     "pause": ("freeze every process of a container", "ID", 1, 1, (), True),
     "resume": ("let a paused container go on", "ID", 1, 1, (), True),
     "spec": (

@@ -48,7 +48,7 @@ def create_container(request: Request, settings: Settings) -> "Created":
         state_dir.remove()
         state_dir.close()
         raise
-    created = Created(config, _first_state(config, request, cgroup, settings.config_path), state_dir)
+    created = Created(config, first_state(config, request, cgroup, settings.config_path), state_dir)
     created.state["planSize"] = len(plan)
     created.unit = cgroup.unit
     try:
@@ -203,9 +203,10 @@ def _prepare_relay(created: Created, request: Request) -> None:
 # --- its state at first: what later commands need to know of the config ------------------------------------
 
 
-def _first_state(
+def first_state(
     config: "dict[str, Any]", request: "Request", cgroup: "CgroupPlan", config_path: "str | None"
 ) -> "State":
+    """The state of a container that is about to be made."""
     process = config["process"]
     rootfs = config["root"]["path"]
     state: State = {

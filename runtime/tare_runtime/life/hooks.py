@@ -29,13 +29,18 @@ def state_document(state: "State", status: str) -> bytes:
 def answer_sync(created: "Created", conversation: "Conversation", point: int) -> None:
     """At a sync point: run the hooks that belong to our namespaces, hand init the state for its own."""
     if point == SYNC_HOST_HOOKS:
-        hooks = created.config.get("hooks") or {}
-        document = state_document(created.state, "creating")
-        for kind in ("prestart", "createRuntime"):
-            _run(kind, hooks.get(kind) or [], document, created.state, fatal=True)
+        run_host_hooks(created.config, created.state)
         conversation.go(state_document(_seen_inside(created.state), "creating"))
     else:
         conversation.go(state_document(_seen_inside(created.state), "created"))
+
+
+def run_host_hooks(config: "dict[str, Any]", state: "State") -> None:
+    """Those that run before the container's own, in our namespaces. Raises: HookError."""
+    hooks = config.get("hooks") or {}
+    document = state_document(state, "creating")
+    for kind in ("prestart", "createRuntime"):
+        _run(kind, hooks.get(kind) or [], document, state, fatal=True)
 
 
 def _run(

@@ -169,7 +169,7 @@ def _converse(
             conversation.go(opened=process.opened, trees=trees)
             process.joined(conversation)
         elif kind == spawn.CONSOLE:
-            process.master = _hand_over_console(message.fd, message.text, settings)
+            process.master = hand_over_console(message.fd, message.text, settings)
             conversation.go()
         elif kind == spawn.SYNC:
             process.synced(conversation, message.value)
@@ -189,7 +189,7 @@ def _converse(
     process.settled(begun=begun, gone=kind == spawn.ENDED)
 
 
-def _hand_over_console(master: int, name: str, settings: Settings) -> int:
+def hand_over_console(master: int, name: str, settings: Settings) -> int:
     """Send the master on and close it, or keep it (returned; the caller's) where there is no socket.
 
     A terminal that we keep gets the size of our own, where our standard input is one.

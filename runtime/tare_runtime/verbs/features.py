@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
         },
         "annotations": {
             "io.github.seccomp.libseccomp.version": _libseccomp_version(),
-            "org.opencontainers.runc.checkpoint.enabled": "false",
+            "org.opencontainers.runc.checkpoint.enabled": "true",
         },
         "potentiallyUnsafeConfigAnnotations": [],
     }
