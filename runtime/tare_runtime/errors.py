@@ -54,8 +54,17 @@ class ConfigError(RuntimeFailure):
             f"{pointer or '/'}: {problem}" + (f" ({section})" if section else "")
             for pointer, problem, section in violations
         ]
-        head = f"check {path}: "
-        super().__init__(head + lines[0] if len(lines) == 1 else head + "\n  ".join(["", *lines]), hint)
+        head = f"check {path}:"
+        super().__init__(f"{head} {lines[0]}" if len(lines) == 1 else "\n  ".join([head, *lines]))
+        self.hint = hint or self._advice()
+
+    def _advice(self) -> str:
+        """For a single violation what to do about it, for more of them who tells."""
+        if len(self.violations) > 1:
+            return "see what to do about each: tare-runtime validate"
+        from tare_runtime.validate.fixes import fix_of
+
+        return fix_of(self.violations[0][0], self.violations[0][1])
 
 
 class StateError(RuntimeFailure):
@@ -123,7 +132,14 @@ class HookError(RuntimeFailure):
         self.problem = problem
         self.output = output
         message = f"error running {kind} hook #{index}: {path}: {problem}"
-        super().__init__(message + (f", stderr: {output}" if output else ""))
+        hint = ""
+        if problem.startswith(("no such file", "exit status 127")):
+            hint = "install it there, or remove the hook from the config"
+        elif problem.startswith("permission denied"):
+            hint = f"chmod +x {path}"
+        elif problem.startswith("took longer"):
+            hint = "raise the hook's timeout, or see what it waits for"
+        super().__init__(message + (f", stderr: {output}" if output else ""), hint)
 
 
 class HostError(RuntimeFailure):

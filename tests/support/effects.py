@@ -201,6 +201,8 @@ ROOT_MOVES = ("pivot_root", "umount2", "fchdir", "chdir", "chroot", "mount")
 RULES: dict[str, Fits] = {
     "host_mkdir": lambda call, args, _: call.name == "mkdir" and text_of(call.args[0]) == args[0],
     "host_write": written(lambda args: args[0], lambda args: args[1]),
+    "host_write_present": written(lambda args: args[0], lambda args: args[1]),
+    "host_chown": lambda call, args, _: "chown" in call.name and args[0] in " ".join(call.args),
     "host_copy_parent": lambda call, args, _: (
         call.name == "write" and path_of(call.args[0]) == f"{args[0]}/{args[1]}"
     ),
@@ -261,8 +263,8 @@ RULES: dict[str, Fits] = {
 }
 # These find what they would make in place already, or only look.
 MAY_DO_NOTHING = frozenset(
-    "host_open_cgroup host_copy_parent open_proc recorded sync ready gate find_executable home mkdir mask"
-    " readonly raise_limit drop_bounding".split()
+    "host_open_cgroup host_copy_parent host_write_present host_chown open_rootfs open_proc recorded sync"
+    " ready gate find_executable home mkdir mask readonly raise_limit drop_bounding".split()
 )
 
 

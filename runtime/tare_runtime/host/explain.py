@@ -25,6 +25,7 @@ from errno import (
 from posix import strerror
 
 from tare_runtime.errors import KernelError, RuntimeFailure
+from tare_runtime.host.hints import hint_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "setns_process": ("join the container's namespaces", ""),
     "clone": ("make the new namespaces", ""),
     "become_root": ("become root in the user namespace", ""),
+    "keyring": ("join a new session keyring", "{0}"),
     "sethostname": ("set hostname", "{0}"),
     "setdomainname": ("set domainname", "{0}"),
     "sysctl": ("set sysctl {0} to", "{1!r}"),
@@ -85,7 +87,6 @@ _WORDS: dict[str, tuple[str, str]] = {
 }
 
 _HINTS: dict[tuple[str, int], str] = {
-    ("mount", EPERM): "in a user namespace /proc needs a new pid namespace, /sys a new network namespace",
     ("mount", ENODEV): "this kernel does not know the file system: check linux mounts[].type",
     ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
     ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
@@ -141,7 +142,9 @@ _HINTS: dict[tuple[str, int], str] = {
 
 def hints_of(kind: str) -> "dict[int, str]":
     """errno → what to do, for a kind of operation."""
-    return {errno: hint for (name, errno), hint in _HINTS.items() if name == kind}
+    from tare_runtime.host.hints import HINTS
+
+    return {errno: hint for (name, errno), hint in (_HINTS | HINTS).items() if name == kind}
 
 
 def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> RuntimeFailure:
@@ -150,14 +153,15 @@ def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> Ru
         return RuntimeFailure(f"unable to start container process: {failed.detail or 'the plan is damaged'}")
     kind, pointer, args = plan[failed.index]
     reason = failed.detail or strerror(failed.errno).lower()
-    hint = _HINTS.get((kind, failed.errno), "")
+    hint = hint_of(failed, plan, process) or _HINTS.get((kind, failed.errno), "")
     if kind in ("find_executable", "exec"):
         return _exec_error(process["args"][0], failed, pointer, hint)
     if kind == "run_hook":
         from tare_runtime.errors import HookError
 
         name = str(args[0])
-        return HookError(name.split(" ")[0], int(name.partition("#")[2]), str(args[1]), reason)
+        problem, _, output = reason.removeprefix(f"{name}: ").partition(": ")  # init names it, too
+        return HookError(name.split(" ")[0], int(name.partition("#")[2]), str(args[1]), problem, output)
     if kind == "join_cgroups" and failed.detail.isdigit():
         opened = [str(op[2][0]) for op in plan if op[0] == "host_open_cgroup"]
         reason = opened[int(failed.detail)]

@@ -244,6 +244,9 @@ def explained(error: BaseException, plan: "list[Op]", process: "dict[str, Any]")
         return explain(error, plan, process)
     if isinstance(error, OSError):
         from tare_runtime.errors import HostError
+        from tare_runtime.host.hints import of_host_error
 
-        return HostError(f"unable to start container process: {error.strerror or error}")
+        return HostError(
+            f"unable to start container process: {error.strerror or error}", of_host_error(error)
+        )
     return error

@@ -164,7 +164,10 @@ def _write_all(id: str, ops: list[Op], done: list[tuple[str, bytes]], *, last: b
             if code == EINVAL and not last and len(ops) > 1:
                 later.append(op)
                 continue
-            raise KernelError(f"update container {id}: write {text!r} to", pointer, code, path) from None
+            from tare_runtime.host.hints import of_write
+
+            tried = f"update container {id}: write {text!r} to"
+            raise KernelError(tried, pointer, code, path, of_write(path, code)) from None
         done.append((path, before))
     if later:
         _write_all(id, later, done, last=True)

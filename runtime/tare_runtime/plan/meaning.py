@@ -365,4 +365,40 @@ MEANING: dict[str, tuple[str, str, str, str]] = {
         'config-linux.md, "Memory policy"',
         "set_mempolicy",
     ),
+    "host_write_present": (
+        "writes one value to a file of a cgroup, if this kernel has the file",
+        "limits on what is reserved come with those on what is used; older kernels have the latter alone",
+        _CONTROL,
+        "open, write",
+    ),
+    "host_chown": (
+        "gives a directory or file of the cgroup to the container's root",
+        "a cgroup namespace with a writable cgroup mount hands the cgroup's management over",
+        'config-linux.md, "Cgroup ownership"',
+        "fchownat",
+    ),
+    "host_tree": (
+        "copies a mount tree of the host, with its ids mapped",
+        "uidMappings, gidMappings, idmap and ridmap of a mount; it takes rights that the container has not",
+        _MOUNTS,
+        "open_tree(OPEN_TREE_CLONE), mount_setattr(MOUNT_ATTR_IDMAP)",
+    ),
+    "host_net_device": (
+        "moves a network device into the container",
+        "linux.netDevices are moved to the container's network namespace, and renamed where a name is given",
+        'config-linux.md, "Network Devices"',
+        "sendmsg on a netlink socket (RTM_NEWLINK)",
+    ),
+    "bind_tree": (
+        "attaches a tree that host_tree has copied",
+        "as bind",
+        _MOUNTS,
+        "mount_setattr, openat2, move_mount",
+    ),
+    "open_rootfs": (
+        "opens the root file system, without a mount",
+        "a container without a mount namespace of its own must change nothing in the host's",
+        'config.md, "Root"',
+        "open",
+    ),
 }

@@ -83,8 +83,8 @@ def _check_format(name: str, path: str, rootfs: str, covered: frozenset[str]) ->
     except OSError:
         return []  # the container's user may be one who can
     if head[:2] == b"#!":
-        words = head.partition(b"\n")[0][2:].decode("utf-8", "replace").split()
-        interpreter = words[0] if words else ""
+        line = head.partition(b"\n")[0][2:].decode("utf-8", "replace").strip(" \t")
+        interpreter = line.partition(" ")[0].partition("\t")[0]
         return _check_interpreter(name, interpreter, rootfs, covered)
     if head[:4] != b"\x7fELF" or len(head) < 64:
         if not head:
@@ -125,11 +125,11 @@ def _check_interpreter(name: str, interpreter: str, rootfs: str, covered: frozen
     except Unknown:
         return []
     except OSError as error:
+        if interpreter.endswith("\r"):
+            problem = f"the first line of {name!r} ends in a carriage return, which counts as a letter"
+            return [Finding(BUNDLE, AT, problem, "save it with Unix line ends: dos2unix")]
         reason = (error.strerror or "").lower()
-        problem = f"{name!r} needs {interpreter}: {reason}; the start would say that of {name!r} itself"
-        return [
-            Finding(
-                BUNDLE, AT, problem, "put the interpreter or the C library it was linked for in the rootfs"
-            )
-        ]
+        problem = f"{name!r} needs {interpreter}: {reason}"
+        fix = "add it, with the libraries it wants, or take a static program"
+        return [Finding(BUNDLE, AT, problem, fix)]
     return []

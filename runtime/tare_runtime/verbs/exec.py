@@ -67,7 +67,7 @@ def _process(options: "Options", id: str) -> "dict[str, Any]":
             process["terminal"] = True
         return _labelled(process, options)
     if len(options.args) < 2:
-        raise UsageError("tare-runtime exec: a command, or --process FILE, is wanted behind the id")
+        raise UsageError("exec: a command, or --process FILE, is wanted behind the id")
     process = dict(defaults)
     process.pop("oomScoreAdj", None)
     process["args"] = options.args[1:]
@@ -118,7 +118,7 @@ def _user(options: "Options", default: "dict[str, Any]") -> "dict[str, Any]":
 def _number(text: str, option: str, whole: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= _MAX_ID:
         return int(text)
-    raise UsageError(f"tare-runtime exec: option {option}: {whole!r} is not UID[:GID] in numbers")
+    raise UsageError(f"exec: option {option}: {whole!r} is not UID[:GID] in numbers")
 
 
 def _with_capabilities(sets: "dict[str, list[str]]", more: "list[str]") -> "dict[str, list[str]]":
@@ -127,7 +127,7 @@ def _with_capabilities(sets: "dict[str, list[str]]", more: "list[str]") -> "dict
 
     for name in more:
         if name.removeprefix("CAP_") not in CAPABILITIES:
-            raise UsageError(f"tare-runtime exec: option --cap: unknown capability {name!r}")
+            raise UsageError(f"exec: option --cap: unknown capability {name!r}")
     names = [name if name.startswith("CAP_") else "CAP_" + name for name in more]
     changed = dict(sets)
     for kind in ("bounding", "effective", "permitted"):
