@@ -202,6 +202,41 @@ def test_referrers_are_listed_and_filtered(address: str) -> None:
     assert len(left["manifests"]) == 2
 
 
+def pages(address: str, path: str) -> list[list[str]]:
+    seen: list[list[str]] = []
+    while path:
+        got = call(address, "GET", path)
+        assert len(got.body) <= 4 << 20
+        seen.append([entry["digest"] for entry in json.loads(got.body)["manifests"]])
+        link = got.headers.get("link")
+        path = link[1 : link.index(">")] if link else ""
+    return seen
+
+
+def test_referrers_come_in_pages(address: str) -> None:
+    subject = describe(b"not here yet", media_types.OCI_MANIFEST)
+    kinds = ("application/vnd.a", "application/vnd.b+x")
+    raws = [manifest(subject=subject, artifactType=kinds[n % 2], annotations={"n": str(n)}) for n in range(7)]
+    for raw in raws:
+        put(address, sha256(raw), raw)
+    path = f"/v2/box/referrers/{subject['digest']}"
+    everything = sorted(map(sha256, raws))
+    assert pages(address, path) == [everything]
+    assert pages(address, f"{path}?n=3") == [everything[:3], everything[3:6], everything[6:]]
+    some = sorted(sha256(raw) for n, raw in enumerate(raws) if n % 2)
+    assert pages(address, f"{path}?n=2&artifactType=application%2Fvnd.b%2Bx") == [some[:2], some[2:]]
+
+
+def test_referrers_that_say_much_come_in_pages_of_a_manifest_s_size(address: str) -> None:
+    subject = describe(b"not here yet", media_types.OCI_MANIFEST)
+    raws = [manifest(subject=subject, annotations={"n": f"{n}{'x' * 1_500_000}"}) for n in range(5)]
+    for raw in raws:
+        assert put(address, sha256(raw), raw).status == 201
+    found = pages(address, f"/v2/box/referrers/{subject['digest']}")
+    assert [len(one) for one in found] == [2, 2, 1]
+    assert sorted(digest for one in found for digest in one) == sorted(map(sha256, raws))
+
+
 def test_nothing_refers_is_an_empty_list(address: str) -> None:
     got = call(address, "GET", f"/v2/box/referrers/sha256:{'0' * 64}")
     assert (got.status, json.loads(got.body)["manifests"]) == (200, [])

@@ -30,6 +30,8 @@ from tare_imagetools.serve.storage import RootInUse, write_atomically
               help="The certificate's key, where it is not in the same file.")  # fmt: skip
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Written with HOST:PORT once requests are answered; removed at the end.")  # fmt: skip
+@click.option("--gc", "gc_age_s", type=click.IntRange(0), metavar="SECONDS",
+              help="Remove blobs that no manifest names after so long, each hour.")  # fmt: skip
 @click.option("--log-requests", is_flag=True, help="A line on stderr for each request.")
 def command(
     listen: str,
@@ -38,6 +40,7 @@ def command(
     tls_cert: Path | None,
     tls_key: Path | None,
     ready_file: Path | None,
+    gc_age_s: int | None,
     log_requests: bool,
 ) -> None:
     """Serve the folder ROOT as a registry until SIGTERM or SIGINT.
@@ -51,7 +54,7 @@ def command(
     guard = read_passwords(htpasswd) if htpasswd else None
     tls = read_certificate(tls_cert, tls_key)
     try:
-        server = RegistryServer(root, host, port, guard=guard, tls=tls, log=log)
+        server = RegistryServer(root, host, port, guard=guard, tls=tls, log=log, gc_age_s=gc_age_s)
     except RootInUse as error:
         raise StoreError(
             f"serve {root}", "another server has it", "stop that one, or choose another --root"

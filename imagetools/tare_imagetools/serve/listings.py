@@ -27,19 +27,21 @@ def list_repositories(request: Request, storage: Storage) -> Reply:
 
 
 def list_referrers(request: Request, repository: Repository, subject: Digest) -> Reply:
-    """GET /v2/NAME/referrers/DIGEST: an index, empty rather than 404 when nothing refers to it."""
-    found = repository.referrers(subject)
+    """GET /v2/NAME/referrers/DIGEST: an index, empty rather than 404 when nothing refers to it.
+
+    In pages no larger than a manifest may be, as clients read no more; with `n` in smaller ones.
+    """
+    found = sorted(repository.referrers(subject), key=lambda entry: str(entry.digest))
     headers = [("Content-Type", media_types.OCI_INDEX)]
     wanted = request.query.get("artifactType")
     if wanted:
         found = [entry for entry in found if entry.artifact_type == wanted]
         headers.append(("OCI-Filters-Applied", "artifactType"))
-    document = {
-        "schemaVersion": 2,
-        "mediaType": media_types.OCI_INDEX,
-        "manifests": [entry.to_json() for entry in found],
-    }
-    return Reply(200, headers, json.dumps(document).encode())
+    texts = {str(entry.digest): json.dumps(entry.to_json()) for entry in found}
+    shown, more = page(list(texts), request.query, f"/v2/{repository.name}/referrers/{subject}", texts)
+    body = f'{{"schemaVersion": 2, "mediaType": "{media_types.OCI_INDEX}", "manifests": ['
+    body += ", ".join(texts[digest] for digest in shown) + "]}"
+    return Reply(200, [*headers, *more], body.encode())
 
 
 def as_json(document: dict[str, object], headers: list[tuple[str, str]]) -> Reply:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from tare_imagetools.serve.faults import Fault
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+PAGE_BYTES = 4_000_000  # below the 4 MiB that a manifest, and so an index, may have
 CHUNK = re.compile(r"(?:bytes[ =])?(\d{1,18})-(\d{1,18})(?:/(?:\d{1,18}|\*))?", re.ASCII)
 
 
@@ -54,19 +55,38 @@ def chunk_range(header: str, offset: int) -> int:
     return end - start + 1
 
 
-def page(items: Sequence[str], query: dict[str, str], path: str) -> tuple[list[str], list[tuple[str, str]]]:
+def page(
+    items: Sequence[str], query: dict[str, str], path: str, texts: dict[str, str] | None = None
+) -> tuple[list[str], list[tuple[str, str]]]:
     """One page of sorted items, with the Link header when there is more.
 
+    `texts`: what each item is sent as; then a page ends before PAGE_BYTES, too, but holds one at least.
     Raises: Fault UNSUPPORTED when `n` is not a number.
     """
     last = query.get("last")
     rest = [item for item in items if last is None or item > last]
+    fitting = len(rest) if texts is None else fit([texts[item] for item in rest])
     if "n" not in query:
-        return rest, []
+        return rest[:fitting], next_page(rest, fitting, query, path)
     if not query["n"].isascii() or not query["n"].isdigit() or len(query["n"]) > 9:
         raise Fault("UNSUPPORTED", "n must be a number of entries", detail={"n": query["n"]}, status=400)
-    count = int(query["n"])
-    found = rest[:count]
-    if not found or len(rest) <= count:
-        return found, []
-    return found, [("Link", f'<{path}?n={count}&last={quote(found[-1], safe="")}>; rel="next"')]
+    count = min(int(query["n"]), fitting)
+    return rest[:count], next_page(rest, count, query, path)
+
+
+def fit(texts: Sequence[str]) -> int:
+    """How many of these, from the first on, make a page."""
+    size = 0
+    for number, text in enumerate(texts):
+        size += len(text.encode()) + 2
+        if size > PAGE_BYTES and number:
+            return number
+    return len(texts)
+
+
+def next_page(rest: Sequence[str], count: int, query: dict[str, str], path: str) -> list[tuple[str, str]]:
+    if not count or len(rest) <= count:
+        return []
+    words = {name: query[name] for name in ("n", "artifactType") if name in query}
+    words["last"] = rest[count - 1]
+    return [("Link", f'<{path}?{urlencode(words, safe="")}>; rel="next"')]

@@ -108,6 +108,25 @@ class Repository:
                         found.append(as_referrer(entry, document))
             return list(self._referrers.get(subject, ()))
 
+    def reachable(self) -> set[Digest]:
+        """Every blob that a manifest names, the manifests included.
+
+        Raises: Fault, OSError, BadDocument where one cannot be read: then nobody knows what it names.
+        """
+        with self._storage.lock:
+            self._refresh()
+            found: set[Digest] = set()
+            for entry in (*self._entries, *self._by_digest.values()):
+                found.add(entry.digest)
+                if entry.digest not in self._by_digest:
+                    continue
+                document = self._load(entry)
+                if isinstance(document, Index):
+                    found.update(child.digest for child in document.manifests)
+                else:
+                    found.update(part.digest for part in (document.config, *document.layers))
+            return found
+
     def _store(self, raw: bytes, digest: Digest) -> None:
         file = self._storage.upload_path(f"manifest-{digest.hex}")
         try:
@@ -166,11 +185,16 @@ class Repository:
 
     def _read(self, entry: Descriptor) -> Manifest | Index:
         try:
-            with open_regular(self.blob_path(entry.digest)) as file:
-                raw = file.read(MAX_MANIFEST + 1)
-            return decode_manifest(raw, entry.media_type)
+            return self._load(entry)
         except (OSError, BadDocument):
             return EMPTY  # damaged from outside: it has no children and no subject to tell of
+
+    def _load(self, entry: Descriptor) -> Manifest | Index:
+        with open_regular(self.blob_path(entry.digest)) as file:
+            raw = file.read(MAX_MANIFEST + 1)
+        if Digest.of(raw, entry.digest.algorithm) != entry.digest:
+            raise BadDocument(str(entry.digest), "", "is not what it was")
+        return decode_manifest(raw, entry.media_type)
 
 
 def is_tagged(entry: Descriptor) -> bool:

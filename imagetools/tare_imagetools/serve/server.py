@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from tare_imagetools.serve.garbage import Collector
 from tare_imagetools.serve.http import HttpServer
 from tare_imagetools.serve.router import Guard, Log, Router
 from tare_imagetools.serve.storage import Storage
@@ -27,8 +28,12 @@ class RegistryServer:
         guard: Guard | None = None,
         tls: ssl.SSLContext | None = None,
         log: Log | None = None,
+        gc_age_s: float | None = None,
     ) -> None:
+        """`gc_age_s`: blobs that no manifest names are removed when they are older; None: never."""
         self.storage = Storage(root)
+        self._gc_age_s = gc_age_s
+        self._collector: Collector | None = None
         self._router = Router(self.storage, guard, log)
         try:
             self._http = HttpServer(host, port, self._router, tls)
@@ -45,11 +50,15 @@ class RegistryServer:
 
     def __enter__(self) -> RegistryServer:
         self._thread.start()
+        if self._gc_age_s is not None:
+            self._collector = Collector(self.storage, self._gc_age_s)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._collector:
+            self._collector.close()
         self._http.stop()
         self._thread.join()
         self._router.close()
