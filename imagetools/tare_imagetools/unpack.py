@@ -26,19 +26,24 @@ from tare_imagetools.errors import BundleError, LayerError, layout_error
 from tare_imagetools.layer.apply import apply_layer
 from tare_imagetools.layer.staging import STAGE_PREFIX, staging
 from tare_imagetools.look import image_config, look_at
+from tare_imagetools.pipeline import mismatch
 from tare_imagetools.transports.interface import Source
 from tare_imagetools.user import ImageUser, resolve_user
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`rootfs`: BUNDLE/rootfs, or where the driver has mounted it. `left_out`: labels that became nothing."""
+    """`rootfs`: BUNDLE/rootfs, or where the driver has mounted it. `left_out`: labels that became nothing.
+
+    `other_platform`: words where the image is for another one than it was wanted for, else "".
+    """
 
     path: Path
     rootfs: Path
     manifest: Digest
     image: ImageConfig
     left_out: tuple[str, ...] = field(default=())
+    other_platform: str = ""
 
 
 def unpack(
@@ -68,7 +73,7 @@ def unpack(
                 driver.unmount(container_id(bundle_dir))
             raise
     left_out = tuple(sorted(steering_labels(image.config.labels)))
-    return Bundle(bundle_dir, rootfs, manifest.digest, image, left_out)
+    return Bundle(bundle_dir, rootfs, manifest.digest, image, left_out, mismatch(image.platform, platform))
 
 
 def stage_for(bundle_dir: Path) -> AbstractContextManager[Path]:

@@ -44,5 +44,7 @@ def command(image: str, bundle: Path, driver: str, platform: str | None, **given
     graph = None if driver == "dir" else open_driver(driver, common.store or default_root())
     with open_source(image, common.end()) as source:
         made = unpack(source, bundle, driver=graph, platform=platform_of(platform))
+    if made.other_platform:
+        print(f"tare-image: warning: {image}: {made.other_platform}", file=sys.stderr)
     for label in made.left_out:
         print(f"tare-image: left out of config.json: label {label!r}, an order to runtimes", file=sys.stderr)
