@@ -120,9 +120,12 @@ static void become_init(const struct tare_spawn *want, char **argv, volatile int
     for (int i = 0; i < 8; i++) {
         if (lifted[i] < 0) {
             close(target[i]);
-        } else if (dup2(lifted[i], target[i]) < 0) {
-            *failure = errno;
-            _exit(126);
+        } else {
+            int moved = CORE_RETRY(dup2(lifted[i], target[i]));
+            if (moved < 0) {
+                *failure = -moved;
+                _exit(126);
+            }
         }
     }
     syscall(SYS_close_range, base + 5, ~0U, 0U);

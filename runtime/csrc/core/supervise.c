@@ -135,7 +135,7 @@ static int reap_children(int pid, int *status)
 {
     int any, ended = 0, child;
 
-    while ((child = waitpid(-1, &any, WNOHANG)) > 0)
+    while ((child = CORE_RETRY(waitpid(-1, &any, WNOHANG))) > 0)
         if (child == pid) {
             *status = any;
             ended = 1;
