@@ -74,8 +74,6 @@ int do_bind(const struct op *op)
     if (flags & MOUNT_SOURCE_NOFOLLOW)
         how |= AT_SYMLINK_NOFOLLOW;
     CLEANUP_FD int tree = SYS(syscall(SYS_open_tree, AT_FDCWD, op_str(op, 0), how));
-    if (tree == -ENOENT && flags & MOUNT_OPTIONAL)
-        return 0;
     if (tree < 0)
         return detail(tree, "the source %.900s", op_str(op, 0));
     return bind_on(op, tree);

@@ -79,7 +79,6 @@ _FLAGS = (
     "plain-directory",
     "recursive",
     "copy-up",
-    "optional",
     "src-nofollow",
     "dest-nofollow",
     "copy-symlink",

@@ -170,11 +170,10 @@ def time_namespace(pointer: str, offsets: str) -> Op:
 PLAIN_DIRECTORY = 1  # the target may not be reached through a symlink (proc, sysfs)
 RECURSIVE = 2
 COPY_UP = 4
-OPTIONAL = 8  # the source may be missing
-SOURCE_NOFOLLOW = 16
-TARGET_NOFOLLOW = 32
-COPY_SYMLINK = 64  # a source that is a symlink is copied, not bound
-IDMAP_RECURSIVE = 128
+SOURCE_NOFOLLOW = 8
+TARGET_NOFOLLOW = 16
+COPY_SYMLINK = 32  # a source that is a symlink is copied, not bound
+IDMAP_RECURSIVE = 64
 
 
 def root_propagation(pointer: str, flags: int) -> Op:
