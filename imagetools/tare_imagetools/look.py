@@ -11,11 +11,9 @@ from tare_spec.image_config import ImageConfig, decode_config
 from tare_spec.platform import Platform
 
 from tare_imagetools.errors import UsageError, VerifyError
-from tare_imagetools.pipeline import choose, decode
+from tare_imagetools.pipeline import MAX_CONFIG, choose, decode
 from tare_imagetools.transports.interface import RawManifest, Source
 from tare_imagetools.verify import read_blob
-
-MAX_CONFIG = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from tare_spec import media_types
 from tare_spec.errors import BadDocument
 from tare_spec.image import Descriptor, Index, Manifest, decode_manifest
+from tare_spec.image_config import decode_config
 from tare_spec.platform import Platform
 
 from tare_imagetools.errors import MissingError, RegistryError, UsageError, VerifyError
@@ -18,8 +19,10 @@ from tare_imagetools.parallel import Cancelled, run_all
 from tare_imagetools.progress import Progress
 from tare_imagetools.registry.retry import RetryPolicy
 from tare_imagetools.transports.interface import RawManifest, Sink, Source
+from tare_imagetools.verify import read_blob
 
 MAX_DEPTH = 4  # of indexes in indexes
+MAX_CONFIG = 8 << 20
 
 
 @dataclass(slots=True)
@@ -42,6 +45,8 @@ def copy(source: Source, sink: Sink, options: CopyOptions) -> Descriptor:
     document = decode(raw, source)
     if isinstance(document, Index) and not options.all_platforms:
         raw, document = choose(source, document, options.platform or Platform.host())
+    elif isinstance(document, Manifest) and options.platform:
+        note_mismatch(source, document, options)
     if isinstance(document, Index) and not sink.takes_index:
         raise UsageError(
             f"copy {source.describe()} to {sink.describe()}",
@@ -54,6 +59,32 @@ def copy(source: Source, sink: Sink, options: CopyOptions) -> Descriptor:
     options.progress.manifest(put.descriptor)
     options.progress.end(put.descriptor)
     return put.descriptor
+
+
+def note_mismatch(source: Source, manifest: Manifest, options: CopyOptions) -> None:
+    """A word where there is one image alone, and not for the platform that was asked for."""
+    if manifest.config.media_type not in media_types.CONFIGS:
+        return
+    what = f"config {manifest.config.digest} of {source.describe()}"
+    try:
+        config = decode_config(read_blob(source.open_blob(manifest.config), MAX_CONFIG), what)
+    except BadDocument:
+        return  # a copy is of bytes: who uses the image will say it
+    words = mismatch(config.platform, options.platform)
+    if words:
+        options.progress.note(f"{source.describe()}: {words}")
+
+
+def mismatch(have: Platform, wanted: Platform | None) -> str:
+    """Words for an image that is for another platform than `wanted`, or than this machine's; "" if it is not.
+
+    A word and no error, as of the other tools: many images in the world name a platform that is not theirs.
+    """
+    if have.rank_for(wanted or Platform.host()) is not None:
+        return ""
+    return f"the image is for {have}, " + (
+        f"not for {wanted}" if wanted else f"this machine is {Platform.host()}"
+    )
 
 
 def decode(raw: RawManifest, source: Source) -> Manifest | Index:

@@ -24,29 +24,39 @@ from tare_imagetools.bundle import runtime_config, steering_labels
 from tare_imagetools.drivers.interface import Driver
 from tare_imagetools.errors import BundleError, LayerError, layout_error
 from tare_imagetools.layer.apply import apply_layer
-from tare_imagetools.layer.staging import STAGE_PREFIX, staging
+from tare_imagetools.layer.staging import STAGE_PREFIX, staging, sync_tree
 from tare_imagetools.look import image_config, look_at
+from tare_imagetools.pipeline import mismatch
 from tare_imagetools.transports.interface import Source
 from tare_imagetools.user import ImageUser, resolve_user
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`rootfs`: BUNDLE/rootfs, or where the driver has mounted it. `left_out`: labels that became nothing."""
+    """`rootfs`: BUNDLE/rootfs, or where the driver has mounted it. `left_out`: labels that became nothing.
+
+    `other_platform`: words where the image is for another one than it was wanted for, else "".
+    """
 
     path: Path
     rootfs: Path
     manifest: Digest
     image: ImageConfig
     left_out: tuple[str, ...] = field(default=())
+    other_platform: str = ""
 
 
 def unpack(
-    source: Source, bundle_dir: Path, *, driver: Driver | None = None, platform: Platform | None = None
+    source: Source,
+    bundle_dir: Path,
+    *,
+    driver: Driver | None = None,
+    platform: Platform | None = None,
+    sync: bool = False,
 ) -> Bundle:
     """Make a bundle of the image that source names. bundle_dir: missing, or an empty directory.
 
-    `platform`: which image of an index; the host's if None.
+    `platform`: which image of an index; the host's if None. `sync`: all of it is on the disk on return.
     Raises: ImageToolError of every kind; nothing is left at bundle_dir then.
     """
     check_free(bundle_dir)
@@ -62,13 +72,17 @@ def unpack(
                     root_path, rootfs = "rootfs", bundle_dir / "rootfs"
                     apply_all(source, manifest, image, stage / "rootfs")
                 write_config(stage, image, root_path, rootfs if driver else stage / "rootfs")
+                if sync:
+                    sync_tree(stage)
                 publish(stage, bundle_dir)
+                if sync:
+                    sync_tree(bundle_dir)
         except BaseException:
             if driver:
                 driver.unmount(container_id(bundle_dir))
             raise
     left_out = tuple(sorted(steering_labels(image.config.labels)))
-    return Bundle(bundle_dir, rootfs, manifest.digest, image, left_out)
+    return Bundle(bundle_dir, rootfs, manifest.digest, image, left_out, mismatch(image.platform, platform))
 
 
 def stage_for(bundle_dir: Path) -> AbstractContextManager[Path]:

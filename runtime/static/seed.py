@@ -52,6 +52,30 @@ def forget_files():
     sys.executable = sys.prefix = sys.exec_prefix = sys.base_prefix = sys.base_exec_prefix = ""
 
 
+def warm_up():
+    """Plan a container as often as the interpreter wants, to give the code its quick forms (PEP 659)."""
+    from tare_runtime import json_text
+    from tare_runtime.cgroup.paths import Hierarchy
+    from tare_runtime.cgroup.plan import plan_cgroup
+    from tare_runtime.cli.argv import parse
+    from tare_runtime.config.read import check_config
+    from tare_runtime.plan.build import Request, plan_container
+    from tare_runtime.plan.wire import encode
+    from tare_runtime.verbs.spec import default_spec
+
+    v1 = "cpuset cpu cpuacct blkio memory devices freezer net_cls perf_event net_prio hugetlb pids".split()
+    for hierarchy in (
+        Hierarchy(1, {name: f"/sys/fs/cgroup/{name}" for name in v1}, dict.fromkeys(v1, "/")),
+        Hierarchy(2, {"": "/sys/fs/cgroup"}, {"": "/"}),
+    ):
+        for _ in range(20):
+            config = json_text.loads(json_text.dumps(default_spec()))
+            check_config(config)
+            cgroup = plan_cgroup(config, "id", hierarchy=hierarchy)
+            encode(plan_container(config, Request("id", "/bundle"), cgroup, None))
+            parse(["--root", "/run/x", "create", "--bundle", "/bundle", "--pid-file=/pid", "id"])
+
+
 with open(sys.argv[0], "rb") as file:
     finder = Stored(load(file), {})
     sys.meta_path[:] = [finder, BuiltinImporter, FrozenImporter]
@@ -63,6 +87,7 @@ for name in list(finder.at_once):
 
 from tare_runtime.cli.snapshot import command  # noqa: E402, F401  when all is there; for main.c
 
+warm_up()
 forget_files()
 import gc  # noqa: E402
 

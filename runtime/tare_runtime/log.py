@@ -82,8 +82,23 @@ def timestamp(seconds: float | None = None) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _printable(text: str) -> str:
+    """Names in messages are strangers': their control characters and broken bytes reach no terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else _escaped(ord(letter)) for letter in text
+    )
+
+
+def _escaped(number: int) -> str:
+    if 0xDC80 <= number <= 0xDCFF:  # a byte that is no UTF-8
+        number -= 0xDC00
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
 def _print(text: str) -> None:
-    data = text.encode("utf-8", "surrogateescape")
+    data = _printable(text).encode("utf-8", "surrogateescape")
     try:
         while data:
             data = data[posix.write(2, data) :]

@@ -10,6 +10,7 @@ from pathlib import Path
 from tare_imagetools.bundle import runtime_config
 from tare_imagetools.drivers.interface import NAMES, open_driver
 from tare_imagetools.errors import MissingError
+from tare_imagetools.pipeline import mismatch
 from tare_imagetools.transports.parse import Options, open_sink, open_source, parse_location
 from tare_imagetools.unpack import find_image
 from tare_imagetools.unpack import prepare as mount_layers
@@ -62,6 +63,9 @@ def _prepare_from(
 ) -> dict[str, object]:
     with open_source(text, Options(store=store)) as source:
         manifest, image = find_image(source)
+        other = mismatch(image.platform, None)
+        if other:
+            print(f"tare: warning: {text}: {other}", file=sys.stderr)
         rootfs = mount_layers(source, manifest, image, open_driver(facts.driver, store), facts.id)
     image = edit_image(image, options)
     config = runtime_config(image, _user_in(rootfs, image.config.user), str(rootfs))

@@ -91,7 +91,7 @@ static void test_what_is_made_is_made_inside(void)
     CHECK(same_place(make_in_root("../../up", 0755, 0), "root/up"));
     CHECK_INT(make_in_root("dir/file/x", 0755, 0), -ENOTDIR);
     CHECK(make_in_root("loop/x", 0755, 0) < 0);
-    CHECK(make_in_root("absolute/x", 0755, 0) < 0);
+    CHECK(make_in_root("absolute/x", 0755, 0) >= 0); // inside, whatever the link says
     check_nothing_escaped();
 }
 

@@ -88,6 +88,29 @@ def test_a_platform_is_chosen_and_all_are_copied(here: Surroundings, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("linux/arm64", "the image is for linux/s390x, not for linux/arm64"),
+        ("linux/s390x", ""),
+        ("", "the image is for linux/s390x, this machine is linux/"),
+    ],
+)
+def test_one_image_of_another_platform_is_not_taken_in_silence(
+    here: Surroundings, tmp_path: Path, wanted: str, words: str
+) -> None:
+    """There is none to choose from, so it is what was asked for; but perhaps not what was thought of."""
+    one = make_layout(tmp_path / "one", "v1", architecture="s390x")
+    flags = ["--platform", wanted] if wanted else []
+    unpacked = here.run("unpack", *flags, f"oci:{one.path}:v1", str(here.target / "bundle"))
+    ok(unpacked)
+    assert words in unpacked.stderr
+    assert bool(words) == ("warning" in unpacked.stderr)
+    copied = here.run("copy", "--quiet", *flags, f"oci:{one.path}:v1", f"oci:{here.target}/a:v1")
+    assert ok(copied).strip() == one.digest
+    assert copied.stderr == (f"note: oci:{one.path}:v1: {words}\n" if wanted and words else "")
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "phrase"),
     [
         (("copy", "oci:nothing:v1", "oci:x:v1"), 3, "oci-layout"),

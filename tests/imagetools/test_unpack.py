@@ -17,6 +17,7 @@ from tests.support.disks import small_disk
 from tests.support.image_program import Done, Surroundings
 from tests.support.layer_trees import read_tree
 from tests.support.layouts import make_layout, make_tar
+from tests.support.programs import TARE_IMAGE
 from tests.support.tar_builder import Tar
 
 pytestmark = pytest.mark.root
@@ -104,6 +105,34 @@ def test_the_driver_keeps_layers_for_the_next_bundle(place: Surroundings) -> Non
         for name in ("one", "two"):
             assert place.run("unmount", "--driver", "overlay", str(place.target / name)).code == 0
     assert str(place.base) not in Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize(
+    ("flags", "syncs"),
+    [
+        pytest.param([], 0, id="plain files are the caller's"),
+        pytest.param(["--sync"], 2, id="the files and their name"),
+        pytest.param(["--driver", "vfs"], 2, id="each layer that will be trusted by its name"),
+        pytest.param(["--driver", "overlay", "--sync"], 4, id="layers and bundle"),
+    ],
+)
+def test_what_has_its_name_is_on_the_disk(place: Surroundings, flags: list[str], syncs: int) -> None:
+    text, bundle, log = image(place), place.target / "bundle", place.base / "log"
+    words = ["strace", "-f", "-o", str(log), "-e", "trace=syncfs,rename,renameat,renameat2", TARE_IMAGE]
+    try:
+        subprocess.run(
+            [*words, "unpack", *flags, text, str(bundle)], env=place.environment(), cwd=place.base, check=True
+        )
+    finally:
+        if "--driver" in flags:
+            place.run("unmount", "--driver", flags[1], str(bundle))
+    calls = [line.split(None, 1)[1] for line in log.read_text().splitlines() if "(" in line]
+    calls = ["sync" if call.startswith("syncfs") else call for call in calls]
+    assert calls.count("sync") == syncs
+    promised = ["/layers/", *([f'"{bundle}"'] if "--sync" in flags else [])]
+    for before, call in zip(["", *calls], calls, strict=False):
+        assert before == "sync" or not any(name in call for name in promised), calls
 
 
 def test_an_empty_directory_is_taken_and_a_full_one_is_not(place: Surroundings) -> None:

@@ -17,6 +17,7 @@ from tare_runtime.trace.timeline import ENTER, LANES, RUNTIME, SETUP, Mark, Span
 
 from tests.support.bundles import Bundle
 from tests.support.faults import everything_left
+from tests.support.strace_log import calls_in
 
 pytestmark = [pytest.mark.root, pytest.mark.flag("--trace")]
 
@@ -153,6 +154,23 @@ def test_the_picture_has_a_row_for_every_group_of_operations(bundle: Bundle) -> 
             assert any(title.startswith(row["op"]) for title in titles), row["op"]
     words = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {f"tare-runtime run {bundle.id}", "Every operation of the plan", "the program"} <= words
+
+
+def test_without_it_init_sends_no_times(bundle: Bundle) -> None:
+    from tare_runtime._core import lib
+
+    def sent(*options: str) -> int:
+        """How many messages with times init has sent."""
+        log = bundle.path / "strace"
+        bundle.write()
+        words = ["strace", "-f", "-qq", "-xx", "-e", "trace=sendmsg", "-o", str(log)]
+        words += bundle.command(*options, "run", bundle.id)
+        assert subprocess.run(words, cwd=bundle.path, capture_output=True, timeout=60).returncode == 0
+        head = "".join(f"\\x{byte:02x}" for byte in int(lib.MSG_TIMES).to_bytes(4, "little"))
+        return sum(f'iov_base="{head}' in str(call) for call in calls_in(log))
+
+    assert sent() == 0
+    assert sent("--trace", str(bundle.path / "trace.json")) > 0
 
 
 def test_the_stages_that_are_measured_exist() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from tare_runtime.config.read import check_config
+from tare_runtime.doctor.host import Host
 from tare_runtime.errors import ConfigError
 from tare_runtime.validate.bundle import validate_bundle
 from tare_runtime.validate.document import check_document
 from tare_runtime.validate.findings import BUNDLE, HOST, RUNTIME, Finding, link_of
+from tare_runtime.validate.host import check_host
 
 from tests.support.bundles import Bundle
 from tests.support.full_config import FULL, changed, places
@@ -79,6 +81,84 @@ def test_no_odd_value_stops_the_check_and_each_gets_a_fix(top: str) -> None:
             assert refused <= {(finding.pointer, finding.problem) for finding in findings}, (place, value)
             unfixed |= {(finding.pointer, finding.problem) for finding in findings if not finding.fix}
     assert not unfixed
+
+
+WHOLE: dict[str, str] = {
+    **{f"/proc/self/ns/{name}": "" for name in ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup")},
+    "/proc/filesystems": "nodev\tproc\nnodev\ttmpfs\nnodev\tsysfs\nnodev\tdevpts",
+    "/proc/sys/net/ipv4/ip_forward": "0",
+    "/proc/sys/fs/nr_open": "1048576",
+    "/proc/self/oom_score_adj": "0",
+    "/sys/devices/system/cpu/online": "0-3",
+    "/sys/devices/system/node/online": "0",
+    "/sys/kernel/mm/hugepages/hugepages-2048kB/nr": "0",
+    "/proc/sys/kernel/seccomp/actions_avail": "kill_process errno allow",
+}
+_FULL_SETS = 2**41 - 1
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "pointer", "words"),
+    [
+        (("linux", "namespaces"), [{"type": "time"}], "/linux/namespaces/0", "no time namespaces"),
+        (("linux", "namespaces"), [{"type": "ipc", "path": "/n"}], "/linux/namespaces/0/path", "has ended"),
+        (("linux", "sysctl"), {"net.x": "1"}, "/linux/sysctl/net.x", "no /proc/sys/net/x"),
+        (("linux", "sysctl"), {"net.ipv4.ip_forward": "1"}, "", ""),
+        (("linux", "resources"), {"cpu": {"cpus": "2-5"}}, "/linux/resources/cpu/cpus", "here: 4, 5"),
+        (("linux", "resources"), {"cpu": {"mems": "0-1"}}, "/linux/resources/cpu/mems", "here: 1"),
+        (
+            ("linux", "resources"),
+            {"hugepageLimits": [{"pageSize": "1GB", "limit": 1}]},
+            "/linux/resources/hugepageLimits/0/pageSize",
+            "no huge pages of 1GB",
+        ),
+        (("linux", "resources"), {"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}, "", ""),
+        (("linux", "netDevices"), {"eth9": {}}, "/linux/netDevices/eth9", "no network device"),
+        (("linux", "memoryPolicy"), {"mode": "MPOL_BIND", "nodes": "3"}, "/linux/memoryPolicy/nodes", "3"),
+        (
+            ("linux", "seccomp"),
+            {"defaultAction": "SCMP_ACT_NOTIFY"},
+            "/linux/seccomp/defaultAction",
+            "not know",
+        ),
+        (
+            ("process", "capabilities"),
+            {"bounding": ["CAP_SYS_TIME"]},
+            "/process/capabilities/bounding/0",
+            "not have",
+        ),
+        (("process", "oomScoreAdj"), -5, "/process/oomScoreAdj", "CAP_SYS_RESOURCE"),
+        (
+            ("process", "rlimits"),
+            [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2**30}],
+            "/process/rlimits/0/hard",
+            "above fs.nr_open",
+        ),
+        (("mounts", 0, "type"), "zfs", "/mounts/0/type", "does not know the file system zfs"),
+    ],
+)
+def test_what_a_host_cannot_give_is_named(
+    bundle: Bundle, tmp_path: Path, place: tuple[Any, ...], value: object, pointer: str, words: str
+) -> None:
+    root = tmp_path / "host"
+    for path, text in WHOLE.items():
+        (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (root / path.lstrip("/")).write_text(text)
+    at: Any = bundle.config
+    for key in place[:-1]:
+        at = at[key]
+    at[place[-1]] = value
+    lacking = 1 << 25 | 1 << 24  # CAP_SYS_TIME and CAP_SYS_RESOURCE
+    host = Host(str(root), uid=0, release="6.1", capabilities=_FULL_SETS & ~lacking)
+    findings = check_host(bundle.config, host)
+    assert [one.pointer for one in findings] == ([pointer] if pointer else [])
+    for one in findings:
+        assert (one.kind, words in one.problem, bool(one.fix)) == (HOST, True, True), one.problem
+
+
+def test_without_root_a_user_namespace_is_missed(bundle: Bundle, tmp_path: Path) -> None:
+    host = Host(str(tmp_path), uid=1000, release="6.1", capabilities=_FULL_SETS)
+    assert "/linux/namespaces" in {one.pointer for one in check_host(bundle.config, host)}
 
 
 def elf(machine: int, interpreter: bytes = b"") -> bytes:

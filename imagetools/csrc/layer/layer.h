@@ -38,6 +38,9 @@ int layer_open_in_root(int root_fd, const char *path, int flags);
 /* Removes a file or a whole tree, without following anything. ENOENT is success. */
 int layer_remove(int dir_fd, const char *name);
 
+/* Writes the whole file system that fd lies on to its disk. */
+int layer_sync(int fd);
+
 /* An overlay that is in no mount table: it goes away with the returned descriptor. A NULL value: a flag. */
 int overlay_mount(const char *const *keys, const char *const *values, size_t count, unsigned attributes);
 int overlay_attach(int mount_fd, const char *path);

@@ -219,3 +219,8 @@ int remove_lower(struct layer *l, struct node *dir)
     dir->flags |= NODE_CLEARED;
     return rc;
 }
+
+int layer_sync(int fd)
+{
+    return syncfs(fd) < 0 ? -errno : 0;
+}

@@ -32,10 +32,11 @@ from tare_imagetools.unpack import unpack
     show_default=True,
     help="dir: files in BUNDLE/rootfs. Else the layers are kept in the store and the driver mounts them.",
 )
+@click.option("--sync", is_flag=True, help="Return when all is written to the disk.")
 @platform_option
 @registry_options
 @store_option
-def command(image: str, bundle: Path, driver: str, platform: str | None, **given: Any) -> None:
+def command(image: str, bundle: Path, driver: str, sync: bool, platform: str | None, **given: Any) -> None:
     """Make the bundle BUNDLE of IMAGE: a root file system and config.json, for tare-runtime, runc or crun.
 
     BUNDLE is a new name or an empty directory. It is complete or it is not there: a failure leaves nothing.
@@ -43,6 +44,8 @@ def command(image: str, bundle: Path, driver: str, platform: str | None, **given
     common = Common(**given)
     graph = None if driver == "dir" else open_driver(driver, common.store or default_root())
     with open_source(image, common.end()) as source:
-        made = unpack(source, bundle, driver=graph, platform=platform_of(platform))
+        made = unpack(source, bundle, driver=graph, platform=platform_of(platform), sync=sync)
+    if made.other_platform:
+        print(f"tare-image: warning: {image}: {made.other_platform}", file=sys.stderr)
     for label in made.left_out:
         print(f"tare-image: left out of config.json: label {label!r}, an order to runtimes", file=sys.stderr)

@@ -14,22 +14,21 @@ hangs in no mount table: a killed process leaves none.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import stat
 import threading
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tare_spec.digest import Digest
 
 from tare_imagetools._layer import ffi, lib
+from tare_imagetools.drivers.folder import LayerFolder
 from tare_imagetools.errors import StoreError
 from tare_imagetools.layer.apply import AppliedLayer, Reader, apply_layer
-from tare_imagetools.layer.staging import STAGE_PREFIX, remove_tree, staging
+from tare_imagetools.layer.staging import remove_tree, staging
 
 OPTIONS = {"index": "off", "metacopy": "off", "redirect_dir": "off"}
 OPTIONS_BYTES_MAX = 4095
@@ -41,17 +40,11 @@ HINTS = {
 }
 
 
-class OverlayDriver:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def exists(self, chain_id: Digest) -> bool:
-        return self._layer(chain_id).is_dir()
-
+class OverlayDriver(LayerFolder):
     def prepare_layer(
         self, chain_id: Digest, parent: Digest | None, stream: Reader, diff_id: Digest, *, media_type: str
     ) -> AppliedLayer:
-        with used(self.root) as layers, staging(layers) as stage:
+        with self.used() as layers, staging(layers) as stage:
             lower = self._chain(parent) if parent else []
             diff = stage / "diff"
             make_upper(diff, lower)
@@ -63,15 +56,12 @@ class OverlayDriver:
             remove_tree(stage / "work")
             if parent:
                 (stage / "parent").write_text(str(parent))
-            publish(stage, self._layer(chain_id))
+            self.publish(stage, chain_id)
         return applied
 
     def mount(self, container_id: str, top: Digest) -> Path:
-        containers = self.root / "containers"
-        containers.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home = containers / container_id
-        with used(self.root):
-            return self._mount(home, top)
+        with self.used():
+            return self._mount(self.containers() / container_id, top)
 
     def _mount(self, home: Path, top: Digest) -> Path:
         lower = self._chain(top)
@@ -99,61 +89,22 @@ class OverlayDriver:
             fail_if(lib.overlay_unmount(os.fsencode(merged)), f"unmount {merged}")
         remove_tree(home)
 
-    def prune(self, wanted: AbstractSet[Digest]) -> int:
-        with used(self.root, fcntl.LOCK_EX) as layers:
-            kept = {self._layer(chain_id).name for chain_id in wanted}
-            for top in self.root.glob("containers/*/top"):
-                kept.update(path.parent.name for path in self._chain(Digest.parse(top.read_text())))
-            return remove_others(layers, kept)
-
-    def _layer(self, chain_id: Digest) -> Path:
-        return self.root / "layers" / chain_id.hex
+    def in_use(self) -> set[str]:
+        tops = [Digest.parse(top.read_text()) for top in self.root.glob("containers/*/top")]
+        return {path.parent.name for top in tops for path in self._chain(top)}
 
     def _chain(self, top: Digest) -> list[Path]:
         """The directories of a layer and all below it, top first."""
         found: list[Path] = []
         chain_id: Digest | None = top
         while chain_id:
-            layer = self._layer(chain_id)
+            layer = self.layer(chain_id)
             if not layer.is_dir():
                 raise StoreError(f"read layer {chain_id}", f"it is not in {self.root}")
             found.append(layer / "diff")
             parent = layer / "parent"
             chain_id = Digest.parse(parent.read_text()) if parent.exists() else None
         return found
-
-
-@contextmanager
-def used(root: Path, how: int = fcntl.LOCK_SH) -> Iterator[Path]:
-    """The directory of the layers, made if need be; nobody prunes it meanwhile."""
-    layers = root / "layers"
-    layers.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, how)
-        yield layers
-    finally:
-        os.close(lock)
-
-
-def remove_others(layers: Path, kept: AbstractSet[str]) -> int:
-    """Renamed before they are taken apart: half a layer must not look like one."""
-    unwanted = [path for path in layers.iterdir() if path.name not in kept]
-    for path in unwanted:
-        dying = path.with_name(f"{STAGE_PREFIX}{path.name}")
-        remove_tree(dying)
-        path.rename(dying)
-        remove_tree(dying)
-    return sum(not path.name.startswith(STAGE_PREFIX) for path in unwanted)
-
-
-def publish(stage: Path, target: Path) -> None:
-    """Give a complete layer its name; another process may have been faster with the same one."""
-    try:
-        stage.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
 
 
 def make_upper(diff: Path, lower: list[Path]) -> None:

@@ -6,31 +6,23 @@ ROOT/containers/ID/rootfs
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from tare_spec.digest import Digest
 
-from tare_imagetools.drivers.overlay import publish, remove_others, used
+from tare_imagetools.drivers.folder import LayerFolder
 from tare_imagetools.errors import StoreError
 from tare_imagetools.layer.apply import AppliedLayer, Reader, apply_layer
 from tare_imagetools.layer.staging import remove_tree, staging
 
 
-class VfsDriver:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def exists(self, chain_id: Digest) -> bool:
-        return self._layer(chain_id).is_dir()
-
+class VfsDriver(LayerFolder):
     def prepare_layer(
         self, chain_id: Digest, parent: Digest | None, stream: Reader, diff_id: Digest, *, media_type: str
     ) -> AppliedLayer:
-        with used(self.root) as layers, staging(layers) as stage:
+        with self.used() as layers, staging(layers) as stage:
             tree = stage / "tree"
             if parent:
                 self._copy(parent, tree)
@@ -43,16 +35,15 @@ class VfsDriver:
                 applied = apply_layer(stream, root_fd, media_type=media_type, diff_id=diff_id)
             finally:
                 os.close(root_fd)
-            publish(tree, self._layer(chain_id))
+            self.publish(tree, chain_id)
         return applied
 
     def mount(self, container_id: str, top: Digest) -> Path:
-        containers = self.root / "containers"
-        containers.mkdir(mode=0o700, parents=True, exist_ok=True)
+        containers = self.containers()
         home = containers / container_id
         if home.exists():
             raise StoreError(f"copy rootfs of container {container_id}", "it has one already")
-        with used(self.root), staging(containers) as stage:
+        with self.used(), staging(containers) as stage:
             self._copy(top, stage / "rootfs")
             stage.rename(home)
         return home / "rootfs"
@@ -62,15 +53,8 @@ class VfsDriver:
         if home.is_dir():
             remove_tree(home)
 
-    def prune(self, wanted: AbstractSet[Digest]) -> int:
-        with used(self.root, fcntl.LOCK_EX) as layers:
-            return remove_others(layers, {self._layer(chain_id).name for chain_id in wanted})
-
-    def _layer(self, chain_id: Digest) -> Path:
-        return self.root / "layers" / chain_id.hex
-
     def _copy(self, chain_id: Digest, target: Path) -> None:
-        source = self._layer(chain_id)
+        source = self.layer(chain_id)
         if not source.is_dir():
             raise StoreError(f"read layer {chain_id}", f"it is not in {self.root}")
         # coreutils keeps hard links, holes, owners, attributes and times, and shares blocks where it can.

@@ -58,6 +58,20 @@ def sweep(folder: Path, prefix: str) -> None:
             os.close(fd)
 
 
+def sync_tree(path: Path) -> None:
+    """Write all that was made below path to the disk: by syncfs(2), as it may be a hundred thousand files.
+
+    Raises: OSError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        result = lib.layer_sync(fd)
+    finally:
+        os.close(fd)
+    if result < 0:
+        raise OSError(-result, os.strerror(-result), str(path))
+
+
 def remove_tree(path: Path) -> None:
     """Remove a file or a tree of any depth; nothing is followed. Missing is fine.
 

@@ -87,6 +87,6 @@ def fit(texts: Sequence[str]) -> int:
 def next_page(rest: Sequence[str], count: int, query: dict[str, str], path: str) -> list[tuple[str, str]]:
     if not count or len(rest) <= count:
         return []
-    words = {name: query[name] for name in ("n", "artifactType") if name in query}
+    words: dict[str, str] = {name: query[name] for name in ("n", "artifactType") if name in query}
     words["last"] = rest[count - 1]
     return [("Link", f'<{path}?{urlencode(words, safe="")}>; rel="next"')]

@@ -28,13 +28,30 @@ static int open_master(void)
     return take_fd(&master);
 }
 
-// The slave is reached through the master (TIOCGPTPEER), not by its name, and bound by descriptor: what
-// the rootfs holds at /dev/console decides nothing (CVE-2025-52565).
+// A link there would have the pty mounted over a file that is about to be masked (CVE-2025-52565).
+static int console_target(void)
+{
+    struct stat info;
+    const char *name;
+
+    CLEANUP_FD int dev = open_parent_in_root("/dev/console", &name);
+    if (dev < 0)
+        return dev;
+    int made = SYS(openat(dev, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0644));
+    if (made >= 0)
+        close(made);
+    CLEANUP_FD int target = SYS(openat(dev, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (target >= 0 && !fstat(target, &info) && S_ISLNK(info.st_mode))
+        return -ELOOP;
+    return take_fd(&target);
+}
+
+// The slave is reached through the master (TIOCGPTPEER), not by its name, and bound by descriptor.
 static int bind_console(int slave)
 {
-    CLEANUP_FD int target = make_in_root("/dev/console", 0, 1);
+    CLEANUP_FD int target = console_target();
     if (target < 0)
-        return detail(target, "/dev/console");
+        return detail(target, target == -ELOOP ? "/dev/console is a symlink" : "/dev/console");
     CLEANUP_FD int tree = SYS(syscall(SYS_open_tree, slave, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH));
     return tree < 0 ? detail(tree, "bind of the pty on /dev/console") : attach(tree, target);
 }

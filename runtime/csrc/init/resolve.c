@@ -7,6 +7,7 @@
 
 #include "init.h"
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,34 +89,68 @@ static int is_last(const char *path, size_t at)
     return !path[at];
 }
 
+// A component that is a symlink to nothing: `onward` becomes the path with its text in place of it. As a path
+// in the root an absolute text needs nothing else.
+static int follow_dangling(int above, const char *prefix, const char *rest, char *onward)
+{
+    char text[PATH_MAX];
+    const char *slash = strrchr(prefix, '/'), *name = slash ? slash + 1 : prefix;
+    long length = SYS(readlinkat(above, name, text, sizeof text - 1));
+
+    if (length < 0)
+        return length == -EINVAL ? -ENOENT : (int)length;
+    text[length] = 0;
+    int before = *text == '/' ? 0 : (int)(name - prefix);
+    int size = snprintf(onward, PATH_MAX, "%.*s%s/%s", before, prefix, text, rest);
+    return size < PATH_MAX ? -EAGAIN : -ENAMETOOLONG;
+}
+
 // Each missing component is made in its parent's descriptor and then resolved again from the root, so a
 // component that turns into a symlink meanwhile is followed inside the root, or not at all.
-int make_in_root(const char *path, mode_t mode, int is_file)
+// -EAGAIN: `onward` is the path to go on with.
+static int make_along(const char *path, mode_t mode, int is_file, char *onward)
 {
     char prefix[PATH_MAX];
     size_t at = 0;
 
-    int found = open_in_root(path, O_PATH);
-    if (found != -ENOENT)
-        return found;
     int parent = open_in_root(".", O_PATH | O_DIRECTORY);
     for (;;) {
         CLEANUP_FD int above = parent;
         int more = next_prefix(path, &at, prefix, sizeof prefix);
         if (more <= 0)
             return more < 0 ? more : take_fd(&above);
-        int last = is_last(path, at);
-        parent = open_in_root(prefix, O_PATH | (last ? 0 : O_DIRECTORY));
+        int last = is_last(path, at), flags = O_PATH | (last ? 0 : O_DIRECTORY);
+        parent = open_in_root(prefix, flags);
         if (parent == -ENOENT) {
             const char *slash = strrchr(prefix, '/');
             int result = make_one(above, slash ? slash + 1 : prefix, last ? mode : 0755, last && is_file);
             if (result < 0)
                 return result;
-            parent = open_in_root(prefix, O_PATH | (last ? 0 : O_DIRECTORY));
+            parent = open_in_root(prefix, flags);
         }
+        if (parent == -ENOENT)
+            return follow_dangling(above, prefix, path + at, onward);
         if (parent < 0)
             return parent;
     }
+}
+
+int make_in_root(const char *path, mode_t mode, int is_file)
+{
+    char here[PATH_MAX], onward[PATH_MAX];
+
+    int found = open_in_root(path, O_PATH);
+    if (found != -ENOENT)
+        return found;
+    if (bounded_copy(here, sizeof here, path) < strlen(path))
+        return -ENAMETOOLONG;
+    for (int links = 0; links < 40; links++) { // as many as the kernel follows (path_resolution(7))
+        int result = make_along(here, mode, is_file, onward);
+        if (result != -EAGAIN)
+            return result;
+        memcpy(here, onward, sizeof here);
+    }
+    return -ELOOP;
 }
 
 int make_in_root_nofollow(const char *path, int is_file)

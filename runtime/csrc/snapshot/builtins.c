@@ -3,14 +3,15 @@
 
 #include <Python.h>
 
-#define EACH(DO)                                                                                             \
-    DO(_abc)                                                                                                 \
-    DO(_bisect) DO(_blake2) DO(_cffi_backend) DO(_codecs) DO(_collections) DO(_datetime) DO(_functools)      \
-        DO(_heapq) DO(_io) DO(_locale) DO(_opcode) DO(_operator) DO(_posixsubprocess) DO(_random)            \
-            DO(_sha256) DO(_sha512) DO(_signal) DO(_socket) DO(_sre) DO(_stat) DO(_struct) DO(_symtable)     \
-                DO(_thread) DO(_tracemalloc) DO(_weakref) DO(array) DO(atexit) DO(binascii) DO(errno)        \
-                    DO(faulthandler) DO(fcntl) DO(grp) DO(itertools) DO(math) DO(posix) DO(pwd) DO(select)   \
-                        DO(syslog) DO(time) DO(zlib)
+// clang-format off
+#define EACH(DO) \
+    DO(_abc) DO(_bisect) DO(_blake2) DO(_cffi_backend) DO(_codecs) DO(_collections) DO(_datetime) \
+    DO(_functools) DO(_heapq) DO(_io) DO(_locale) DO(_opcode) DO(_operator) DO(_posixsubprocess) \
+    DO(_random) DO(_sha256) DO(_sha512) DO(_signal) DO(_socket) DO(_sre) DO(_stat) DO(_struct) \
+    DO(_symtable) DO(_thread) DO(_tracemalloc) DO(_weakref) DO(array) DO(atexit) DO(binascii) DO(errno) \
+    DO(faulthandler) DO(fcntl) DO(grp) DO(itertools) DO(math) DO(posix) DO(pwd) DO(select) DO(syslog) \
+    DO(time) DO(zlib)
+// clang-format on
 
 #define DECLARE(name) PyMODINIT_FUNC PyInit_##name(void);
 #define ENTRY(name) {#name, PyInit_##name},

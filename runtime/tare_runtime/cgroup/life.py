@@ -84,6 +84,8 @@ def remove_cgroups(state: State) -> None:
             except FileNotFoundError:
                 pass
             except OSError as error:
+                if not posix.access(directory, posix.F_OK):
+                    break  # on a read-only file system the kernel says that first
                 if not left:
                     reason = (error.strerror or "").lower()
                     raise HostError(f"remove cgroup {directory}: {reason}") from None

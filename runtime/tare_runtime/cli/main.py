@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from tare_runtime.log import Log
 
 
-STATELESS = ("features", "spec", "validate")  # they work for a user who has no place for container states
+STATELESS = (
+    "features",
+    "spec",
+    "validate",
+    "doctor",
+)  # they work for a user who has no place for container states
 
 
 def main(argv: list[str]) -> int:

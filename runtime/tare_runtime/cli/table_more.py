@@ -148,6 +148,14 @@ MORE: dict[str, Command] = {
         ),
         True,
     ),
+    "doctor": (
+        "show what this host can do for containers, why not the rest, and how to change it",
+        "",
+        0,
+        0,
+        (("json", "", "flag", False, "", "one JSON object instead of text"),),
+        True,
+    ),
     "validate": (
         "show all that is wrong in a bundle, and what this host cannot give it",
         "[BUNDLE]",

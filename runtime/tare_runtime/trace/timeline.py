@@ -127,5 +127,5 @@ class Timeline:
         return min(begins), max(ends)
 
     def operations(self) -> list[Span]:
-        """Spans of the plan's operations, in the order in which they began."""
-        return sorted((span for span in self.spans if span.index >= 0), key=lambda span: span.begin)
+        """Spans of the plan's operations, in its order: those of the host run beside init's first ones."""
+        return sorted((span for span in self.spans if span.index >= 0), key=lambda span: span.index)

@@ -6,6 +6,7 @@ from tare_runtime.errors import ConfigError, HostError
 from tare_runtime.validate.document import check_document, finding_of
 from tare_runtime.validate.files import check_files
 from tare_runtime.validate.findings import BUNDLE, HOST, Finding
+from tare_runtime.validate.host import check_host, this_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def validate_bundle(bundle: str, config_path: str | None = None) -> tuple[list[F
         return [finding_of(*violation) for violation in error.violations], warnings
     found = check_document(config, warnings)
     found += check_files(config, bundle)
+    found += check_host(config, this_host())
     wrong = [finding.pointer for finding in found if finding.kind != HOST]
     found += _check_cgroups(_without_wrong_limits(config, wrong), warnings)
     if not any(pointer.startswith("/linux/seccomp") for pointer in wrong):

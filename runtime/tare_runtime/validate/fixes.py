@@ -59,6 +59,11 @@ _FIXES: tuple[tuple[str, str, str], ...] = (
     ("^/linux/[ug]idMappings/\\d+/size$", "", "ids run from 0 to 4294967294, and a range holds at least one"),
     ("^/linux/(masked|readonly)Paths$", "mount namespace", 'add {{"type": "mount"}} to linux.namespaces'),
     ("^/linux/rootfsPropagation$", "", 'leave it out for "rprivate", which most containers want'),
+    (
+        "^/linux/cgroupsPath$",
+        "slice:prefix:name",
+        'write it like "system.slice:app:1", or leave the option out',
+    ),
     ("^/linux/cgroupsPath$", "", "give the container a cgroup of its own, such as /my/container"),
     ("^/linux/devices/\\d+/type$", "", "c is a character, b a block device, p a fifo"),
     ("^/linux/devices/\\d+/(major|minor)$", "is missing", "`ls -l` shows both on a host that has the device"),
