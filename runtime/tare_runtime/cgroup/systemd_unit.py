@@ -93,6 +93,18 @@ def _check_place(unit: Unit, pid: int, tried: str) -> None:
         raise HostError(f"{tried}: its cgroup is {', '.join(places)}, where {unit.path} was expected")
 
 
+def attach_process(name: str, place: str, pid: int) -> None:
+    """Put a process into the cgroup `place` ("" or "/NAME…") of a scope of the user's. Raises: HostError."""
+    tried = f"put process {pid} into unit {name}"
+    with _manager(tried, user=True) as bus:
+        try:
+            _call(bus, "AttachProcessesToUnit", "ssau", name, place, [pid])
+        except Refusal as refusal:
+            raise HostError(f"{tried}: systemd refuses: {refusal.text}") from None
+        except OSError as error:
+            raise _lost(tried, error) from None
+
+
 def stop_unit(name: str, *, user: bool) -> None:
     """End a scope, whose processes have been killed, and let systemd forget it; a missing one is fine."""
     tried = f"stop unit {name}"

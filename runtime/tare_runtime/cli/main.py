@@ -79,12 +79,15 @@ def _settle_root(options: Options) -> None:
 
 
 def default_root() -> str:
-    """/run/tare-runtime, or a directory below XDG_RUNTIME_DIR for a user that is not root."""
-    from posix import environ, geteuid
+    """/run/tare-runtime, or a directory below XDG_RUNTIME_DIR for a user that is not root on the host."""
+    from posix import environ, geteuid, readlink
 
-    if geteuid() == 0:
-        return "/run/tare-runtime"
     runtime_dir = environ.get(b"XDG_RUNTIME_DIR", b"")
+    if geteuid() == 0:
+        # podman without root runs us as root of a user namespace, with the user's environment.
+        first = not runtime_dir or readlink("/proc/self/ns/user") == "user:[4026531837]"
+        if first or environ.get(b"USER") == b"root":
+            return "/run/tare-runtime"
     if not runtime_dir:
         raise HostError(
             "find a place for container states: XDG_RUNTIME_DIR is not set", "set it, or give --root"

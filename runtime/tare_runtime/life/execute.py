@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 class Executed(Process):
     """Another process in a container."""
 
-    __slots__ = ("state",)
+    __slots__ = ("place", "state")
 
     pidfd_name = "setns"
 
     def __init__(self, state: "State") -> None:
         super().__init__()
         self.state = state
+        self.place: str | None = None  # where below a scope of the user's systemd, which has to put us there
+
+    def cloned(self) -> None:
+        if self.place is not None:
+            from tare_runtime.cgroup.systemd_unit import attach_process
+
+            attach_process(self.state["cgroup"]["unit"], self.place, self.pid)
 
     def listening(self, listener: int) -> None:
         from tare_runtime.life.listener import hand_over_listener
@@ -67,9 +74,13 @@ def exec_process(
     set_groups = not keep_groups and _may_set_groups(state["pid"], flags)
     request = Request(id, state["bundle"], gate=False, preserve_fds=preserve_fds, set_groups=set_groups)
     request.keep_groups = keep_groups
-    joins = _joins(state, cgroups)
-    plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
     done = Executed(state)
+    joins = _joins(state, cgroups)
+    if state["cgroup"].get("userUnit"):
+        # Whoever calls us may be in a session's cgroup, from which only the system's manager can move us.
+        where = str(joins.pop()[2][0])
+        done.place = where.removeprefix(state["cgroup"]["paths"][""]).removesuffix("/cgroup.procs")
+    plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
     try:
         bring_up(done, plan, settings, preserve_fds=preserve_fds, pidfd=_pidfd_of(state))
     except BaseException as error:

@@ -59,6 +59,7 @@ def test_a_program_goes_on_where_it_was(counting: Bundle) -> None:
     assert counting.leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_program_that_is_left_running_is_not_disturbed(counting: Bundle) -> None:
     checkpoint(counting, "--leave-running")
     assert counting.state()["status"] == "running"
