@@ -33,6 +33,7 @@ main() {
     WORK=$(mktemp -d "$CACHE/vm-new.XXXXXX")
     trap 'rm -rf --one-file-system "$WORK"' EXIT
     mkdir "$WORK/out"
+    apt-get update -q >/dev/null 2>&1 || true # without the mirrors, what is known may do
     VERSION=$(apt-cache depends "$KERNEL" | sed -n 's/.*Depends: linux-image-//p' | head -1)
     [ -n "$VERSION" ] || { echo "vm: apt knows no $KERNEL; apt-get update helps" >&2; exit 1; }
     step "kernel" make_kernel

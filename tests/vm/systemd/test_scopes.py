@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+import pytest
+
 from tests.support.bundles import Bundle
 from tests.vm.units import TOP, cgroup_of, created, is_loaded, show
 
@@ -184,3 +186,14 @@ def test_a_path_that_is_no_scope_is_refused_by_name(bundle: Bundle) -> None:
     assert done.returncode == 1
     assert "/linux/cgroupsPath" in done.stderr
     assert "slice:prefix:name" in done.stderr
+
+
+@pytest.mark.slow
+def test_without_a_bus_systemds_own_socket_serves(bundle: Bundle) -> None:
+    subprocess.run(["systemctl", "stop", "dbus.service", "dbus.socket"], check=True)
+    try:
+        done = bundle.args("true").tare("--systemd-cgroup", "run", bundle.id, timeout_s=120)
+        assert done.returncode == 0, done.stderr
+        assert bundle.leftovers() == []
+    finally:
+        subprocess.run(["systemctl", "start", "dbus.socket", "dbus.service"], check=True)
