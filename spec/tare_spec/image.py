@@ -67,36 +67,33 @@ class Descriptor:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Document:
+    """What a manifest and an index have in common. `raw`: the bytes that the digest is of."""
+
+    media_type: str
+    raw: bytes = field(repr=False)
+    subject: Descriptor | None = None
+    artifact_type: str = ""
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.of(self.raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(Document):
     """One image (or artifact): a configuration and layers."""
 
-    media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    raw: bytes = field(repr=False)
-    subject: Descriptor | None = None
-    artifact_type: str = ""
-    annotations: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> Digest:
-        return Digest.of(self.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index(Document):
     """Several manifests under one name, usually one a platform."""
 
-    media_type: str
     manifests: tuple[Descriptor, ...]
-    raw: bytes = field(repr=False)
-    subject: Descriptor | None = None
-    artifact_type: str = ""
-    annotations: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> Digest:
-        return Digest.of(self.raw)
 
     def select(self, wanted: Platform) -> Descriptor | None:
         """The entry that suits `wanted` best; the first of equals. Entries without a platform never do."""
@@ -129,11 +126,11 @@ def decode_manifest(raw: bytes, media_type: str = "", what: str = "manifest") ->
             decode_descriptor(item, what, f"/{place}")
             for place, item in fields.items("manifests", required=True)
         )
-        return Index(kind, entries, raw, subject, artifact_type, annotations)
+        return Index(kind, raw, subject, artifact_type, annotations, manifests=entries)
     config = decode_descriptor(fields.get("config"), what, "/config")
     listed = fields.items("layers", required=True)
     layers = tuple(decode_descriptor(item, what, f"/{place}") for place, item in listed)
-    return Manifest(kind, config, layers, raw, subject, artifact_type, annotations)
+    return Manifest(kind, raw, subject, artifact_type, annotations, config=config, layers=layers)
 
 
 def decide_type(fields: Fields, told: str) -> str:

@@ -24,7 +24,7 @@ from tare_imagetools.serve.storage import Storage, open_regular, sync_folder, wr
 REF_NAME = "org.opencontainers.image.ref.name"
 MAX_NESTING = 4
 MAX_MANIFEST = 4 * 1024 * 1024  # what a registry should take at least, and what careful clients read at most
-EMPTY = Index(media_types.OCI_INDEX, (), b"")
+EMPTY = Index(media_types.OCI_INDEX, b"", manifests=())
 
 
 class Repository:

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from tare_spec import media_types
@@ -31,6 +30,7 @@ from tare_imagetools.archive.tar_writer import TarWriter
 from tare_imagetools.blobs import write_all
 from tare_imagetools.errors import LayoutError, MissingError, UsageError, VerifyError, layout_error
 from tare_imagetools.layer.inflate import plain_pieces
+from tare_imagetools.transports.end import End
 from tare_imagetools.transports.interface import RawManifest
 from tare_imagetools.verify import CHUNK, VerifyingReader, read_bounded
 
@@ -49,7 +49,7 @@ class Item:
     names: tuple[str, ...]
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(End):
     def __init__(self, path: Path, name: str | None, shown: str) -> None:
         self.path = path
         self.name = name
@@ -61,13 +61,8 @@ class DockerArchiveSource:
         self.index = TarIndex(self.path)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.index.close()
-
-    def describe(self) -> str:
-        return self.shown
 
     def manifest(self, digest: Digest | None = None) -> RawManifest:
         if self.found is None:
@@ -154,7 +149,7 @@ class PlainLayer:
     diff_id: Digest
 
 
-class DockerArchiveSink:
+class DockerArchiveSink(End):
     parallel = 4
     takes_index = False
 
@@ -170,15 +165,10 @@ class DockerArchiveSink:
         self.tar = TarWriter(self.path)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         for layer in self.layers.values():
             layer.file.close()
         self.tar.close()
-
-    def describe(self) -> str:
-        return self.shown
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.layers or descriptor.digest in self.contents

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tare_spec import media_types
@@ -16,6 +15,7 @@ from tare_imagetools.archive.tar_writer import TarWriter
 from tare_imagetools.blobs import copy_to_fd
 from tare_imagetools.errors import LayoutError
 from tare_imagetools.layout import LAYOUT_VERSION, REF_NAME, Layout
+from tare_imagetools.transports.end import End
 from tare_imagetools.transports.interface import RawManifest
 from tare_imagetools.transports.layout import LayoutSource
 from tare_imagetools.verify import VerifyingReader, read_bounded
@@ -54,13 +54,11 @@ class OciArchiveSource(LayoutSource):
         self.layout = ArchivedLayout(self.index)
         return super().__enter__()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.index.close()
 
 
-class OciArchiveSink:
+class OciArchiveSink(End):
     parallel = 1  # members of a tar follow one another
     takes_index = True
 
@@ -75,13 +73,8 @@ class OciArchiveSink:
         self.tar = TarWriter(self.path)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.tar.close()
-
-    def describe(self) -> str:
-        return self.shown
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.written

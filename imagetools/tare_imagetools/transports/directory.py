@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tare_spec.digest import Digest
@@ -17,6 +16,7 @@ from tare_spec.image import Descriptor, decode_manifest
 
 from tare_imagetools.blobs import BlobDirectory, replace_file
 from tare_imagetools.errors import LayoutError, MissingError, UsageError, VerifyError, layout_error
+from tare_imagetools.transports.end import End
 from tare_imagetools.transports.interface import RawManifest
 from tare_imagetools.verify import VerifyingReader, check_bytes, read_bounded
 
@@ -31,21 +31,11 @@ class FlatBlobs(BlobDirectory):
         return self.root, flat_name(digest)
 
 
-class DirectorySource:
+class DirectorySource(End):
     def __init__(self, path: Path, shown: str) -> None:
         self.path = path
         self.shown = shown
         self.blobs = FlatBlobs(path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def describe(self) -> str:
-        return self.shown
 
     def manifest(self, digest: Digest | None = None) -> RawManifest:
         name = "manifest.json" if digest is None else f"{flat_name(digest)}.manifest.json"
@@ -73,7 +63,7 @@ class DirectorySource:
         raise UsageError(f"list the tags of {self.shown}", "a dir: holds one image, which has no name")
 
 
-class DirectorySink:
+class DirectorySink(End):
     parallel = 8
     takes_index = True
 
@@ -90,13 +80,6 @@ class DirectorySink:
         if others and not (self.path / "version").exists():
             raise LayoutError(tried, "the directory is not empty, and no dir: either", "choose another one")
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def describe(self) -> str:
-        return self.shown
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return self.blobs.has(descriptor)

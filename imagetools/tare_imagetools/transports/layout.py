@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from tare_spec.digest import Digest
@@ -11,13 +10,14 @@ from tare_spec.image import Descriptor
 
 from tare_imagetools.errors import LayoutError
 from tare_imagetools.layout import Layout
+from tare_imagetools.transports.end import End
 from tare_imagetools.transports.interface import RawManifest
 from tare_imagetools.verify import VerifyingReader, check_bytes, read_blob, read_bounded
 
 MAX_MANIFEST = 4 << 20
 
 
-class LayoutSource:
+class LayoutSource(End):
     def __init__(self, layout: Layout, name: str | None, digest: Digest | None, shown: str) -> None:
         self.layout = layout
         self.name = name
@@ -27,13 +27,6 @@ class LayoutSource:
     def __enter__(self) -> Self:
         self.layout.check()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def describe(self) -> str:
-        return self.shown
 
     def manifest(self, digest: Digest | None = None) -> RawManifest:
         digest = digest or self.digest
@@ -48,7 +41,7 @@ class LayoutSource:
         yield from self.layout.names()
 
 
-class LayoutSink:
+class LayoutSink(End):
     parallel = 8
     takes_index = True
 
@@ -57,16 +50,6 @@ class LayoutSink:
         self.name = name
         self.shown = shown
         self.named: Descriptor | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def describe(self) -> str:
-        return self.shown
 
     def has_blob(self, descriptor: Descriptor) -> bool:
         return self.layout.blobs.has(descriptor)
