@@ -11,11 +11,10 @@ from pathlib import Path
 from tests.callers.command import Outcome, execute, execute_on_terminal
 from tests.callers.containerd import Containerd
 from tests.callers.image import NAME as IMAGE
+from tests.callers.inside import ASK, COLUMNS, DEVICES, IDENTITY, PROGRAMS, ROWS, SIZE
 from tests.callers.script import Step, Transcript
 
 _serial = itertools.count()
-ROWS, COLUMNS = 33, 101
-SIZE = "until stty size 2>/dev/null | grep '[1-9]'; do sleep 0.1; done"  # a client sets it after the start
 
 
 class Ctr:
@@ -84,14 +83,7 @@ def run_and_see_output(c: Ctr) -> None:
 
 
 def exit_codes(c: Ctr) -> None:
-    for command in (
-        ["true"],
-        ["sh", "-c", "exit 7"],
-        ["/etc/passwd"],
-        ["/etc"],
-        ["no-such-program"],
-        ["/no/such"],
-    ):
+    for command in PROGRAMS:
         c.transcript.say(" ".join(command))
         c.run([], command)
 
@@ -103,8 +95,8 @@ def read_stdin(c: Ctr) -> None:
 def the_inside(c: Ctr) -> None:
     for script in (
         "awk '{print $2, $2 ~ /^.proc./ ? \"\" : $3}' /proc/mounts | sort",
-        "grep -E '^(Cap|NoNewPrivs|Seccomp|Groups|Umask)' /proc/self/status",
-        "cd /dev; stat -c '%n %F %a %t:%T' * | sort",
+        IDENTITY,
+        DEVICES,
     ):
         c.run([], ["sh", "-c", script])
     c.run(
@@ -150,9 +142,7 @@ def exec_commands(c: Ctr) -> None:
 def run_on_terminal(c: Ctr) -> None:
     head = ["run", *c.caller.runtime_flags(c.subject), "--rm", "-t", IMAGE]
     c.on_terminal([*head, c.fresh_name(), "sh", "-c", SIZE + "; tty; exit 5"])
-    c.on_terminal(
-        [*head, c.fresh_name(), "sh", "-c", "printf 'ready> '; read line; echo got $line"], typed=b"typed\n"
-    )
+    c.on_terminal([*head, c.fresh_name(), "sh", "-c", ASK], typed=b"typed\n")
 
 
 def exec_on_terminal(c: Ctr) -> None:

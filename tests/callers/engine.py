@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from tests.callers.command import Outcome, execute, execute_on_terminal
 from tests.callers.docker import Docker
 from tests.callers.image import NAME as IMAGE
+from tests.callers.inside import COLUMNS, ROWS
 from tests.callers.podman import Podman
 from tests.callers.script import Transcript
 
 _serial = itertools.count()
-ROWS, COLUMNS = 33, 101
 
 
 class Engine:

@@ -6,9 +6,8 @@ from tests.callers.engine import Engine
 from tests.callers.engine_corners import CORNERS
 from tests.callers.engine_everyday import DOCKER_ONLY, EVERYDAY
 from tests.callers.image import NAME as IMAGE
+from tests.callers.inside import ASK, DEVICES, IDENTITY, PROGRAMS, SIZE
 from tests.callers.script import Step
-
-SIZE = "until stty size 2>/dev/null | grep '[1-9]'; do sleep 0.1; done"  # a client sets it after the start
 
 
 def run_and_see_output(e: Engine) -> None:
@@ -16,14 +15,7 @@ def run_and_see_output(e: Engine) -> None:
 
 
 def exit_codes(e: Engine) -> None:
-    for command in (
-        ["true"],
-        ["sh", "-c", "exit 7"],
-        ["/etc/passwd"],
-        ["/etc"],
-        ["no-such-program"],
-        ["/no/such"],
-    ):
+    for command in PROGRAMS:
         e.transcript.say(" ".join(command))
         e.run("--rm", IMAGE, *command)
 
@@ -46,8 +38,8 @@ def the_inside(e: Engine) -> None:
     for script in (
         # Below /proc only the places: which null device a masked file shows is the runtime's choice.
         "awk '{print $2, $2 ~ /^.proc./ ? \"\" : $3}' /proc/mounts | grep -v ' overlay' | sort",
-        "grep -E '^(Cap|NoNewPrivs|Seccomp|Groups|Umask)' /proc/self/status",
-        "cd /dev; stat -c '%n %F %a %t:%T' * | sort",
+        IDENTITY,
+        DEVICES,
         "ls -l /dev/fd /dev/stdin /dev/ptmx | sed 's/.* \\///'",
         "for f in /proc/keys /proc/timer_list /sys/firmware; do cat $f | wc -c; ls -A $f | wc -l; done",
         "touch /proc/sys/x; echo $?; touch /sys/x; echo $?; cat /proc/1/comm",
@@ -137,7 +129,7 @@ def run_on_terminal(e: Engine) -> None:
         IMAGE,
         "sh",
         "-c",
-        "printf 'ready> '; read line; echo got $line; exit 5",
+        ASK + "; exit 5",
         typed=b"typed\n",
     )
 
@@ -145,9 +137,7 @@ def run_on_terminal(e: Engine) -> None:
 def exec_on_terminal(e: Engine) -> None:
     with e.sleeping() as name:
         e.on_terminal("exec", "-it", name, "sh", "-c", SIZE + "; tty | sed 's/[0-9]*$//'; exit 9")
-        e.on_terminal(
-            "exec", "-it", name, "sh", "-c", "printf 'ready> '; read line; echo got $line", typed=b"typed\n"
-        )
+        e.on_terminal("exec", "-it", name, "sh", "-c", ASK, typed=b"typed\n")
 
 
 def kill_with_signals(e: Engine) -> None:
