@@ -88,6 +88,7 @@ def test_the_users_systemd_has_no_cgroups_of_v1() -> None:
     assert "use cgroup v2" in problem
 
 
+@pytest.mark.flag("run.oci.systemd.subgroup")
 def test_a_subgroup_is_what_the_process_joins() -> None:
     config = {"annotations": {"run.oci.systemd.subgroup": "inner"}}
     result, _ = plan(config, "id", hierarchy(), None, user=False)
@@ -210,6 +211,7 @@ def test_what_is_no_value_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.flag("org.systemd.property.*")
 def test_annotations_become_properties() -> None:
     found, problems = annotated(
         {
