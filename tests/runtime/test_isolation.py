@@ -54,8 +54,8 @@ def test_no_stage_of_init_shows_an_interpreter(bundle: Bundle, kind: str) -> Non
         assert fifo.read_text() == "here\n"
         pid = bundle.state()["pid"]
         assert os.readlink(f"/proc/{pid}/exe").startswith("/memfd:tare-init")
-        # Beside the container's root: the hook's input and output.
-        own = ("rootfs", " /", "memfd:state (deleted)", "memfd:report (deleted)")
+        # Beside the container's root: the hook's input and output, and a pidfd of the hook itself.
+        own = ("rootfs", " /", "memfd:state (deleted)", "memfd:report (deleted)", "anon_inode:[pidfd]")
         found = [item for item in foreign(pid) if not item.endswith(own)]
     finally:
         fifo.write_text("go\n")
