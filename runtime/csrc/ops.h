@@ -78,6 +78,7 @@
     X(memory_policy, 76, "ib")                                                                               \
     X(bind_tree, 77, "isiiiiii")                                                                             \
     X(open_rootfs, 78, "s")                                                                                  \
+    X(unmount, 79, "s")                                                                                      \
     X(raise_limit, 90, "ii")
 
 enum {

@@ -1,5 +1,6 @@
 _API = (
-    "Container", "Process", "State", "create", "features", "get", "ids", "plan_of", "run", "spec", "states",
+    "Container", "Process", "State", "create", "features", "get", "ids", "plan_of", "restore", "run", "spec",
+    "states",
 )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tare_runtime.plan.ops import Op
 
 __all__ = (
-    "Container", "Process", "State", "create", "features", "get", "ids", "plan_of", "run", "spec", "states",
+    "Container", "Process", "State", "create", "features", "get", "ids", "plan_of", "restore", "run", "spec",
+    "states",
 )  # fmt: skip
 
 
@@ -103,6 +104,30 @@ def run(
     finally:
         created.close()
     return code
+
+
+def restore(
+    bundle: str,
+    id: str,
+    image_path: str,
+    *,
+    root: "str | None" = None,
+    stdio: Stdio = (0, 1, 2),
+    program: str = "criu",
+    warn: "Callable[[str], None]" = ignore,
+    **options: "Any",
+) -> Container:
+    """A container that goes on from what `Container.checkpoint` wrote; `options`: those of the command.
+
+    It is a child of ours. Raises: HostError without CRIU; RuntimeFailure with CRIU's words.
+    """
+    from tare_runtime.criu.restore import restore_container
+
+    request = _request(bundle, id, gate=False, preserve_fds=0)
+    settings = Settings(root or default_root(), detached=False, stdio=stdio, warn=warn)
+    created = restore_container(request, settings, {"image_path": image_path, **options}, program=program)
+    created.state_dir.close()
+    return Container(id, settings.root, Process(created.pid, created.master))
 
 
 def get(id: str, *, root: "str | None" = None) -> Container:

@@ -189,6 +189,27 @@ class Container:
         check_resources(resources, "the limits")
         update_container(self.root, self.id, resources, warn)
 
+    def add_mounts(self, mounts: "list[dict[str, Any]]", *, warn: "Callable[[str], None]" = ignore) -> None:
+        """Mount more, as config.json's `mounts` say it, all or none. Raises: ConfigError; KernelError."""
+        from tare_runtime.life.hot_mounts import add_mounts
+
+        add_mounts(self.root, self.id, mounts, warn)
+
+    def remove_mounts(self, mounts: "list[dict[str, Any]]") -> None:
+        """Detach what is mounted at the destinations of `mounts`, the last one first."""
+        from tare_runtime.life.hot_mounts import remove_mounts
+
+        remove_mounts(self.root, self.id, mounts)
+
+    def checkpoint(self, image_path: str, *, program: str = "criu", **options: "Any") -> None:
+        """Write it to files by CRIU; `options`: the command's, with underscores. See docs/checkpoint.md.
+
+        It is deleted, unless `leave_running` or `pre_dump` is true.
+        """
+        from tare_runtime.criu.checkpoint import checkpoint_container
+
+        checkpoint_container(self.root, self.id, {"image_path": image_path, **options}, program=program)
+
     def stats(self) -> "dict[str, Any]":
         """Statistics of the moment, as the `data` of an event. Raises: NotRunning."""
         from tare_runtime.watch.events import statistics_of

@@ -23,6 +23,7 @@ BY_PATH = re.compile(
 AFTER_PIVOT = "the container's own root is / by then: its paths resolve inside it"
 # file → call → why it may take a path string there. Whatever is not here takes a descriptor.
 ALLOWED: dict[str, dict[str, str]] = {
+    "bind.c": {"umount2": "the path is self/fd/N, in the host's procfs"},
     "enter.c": {"open": "stage one: still in the host's namespaces, paths from the config and /proc"},
     "hook.c": {"execve": "the hook's own path, after the pivot or on the host, as the specification says"},
     "mounts.c": dict.fromkeys(

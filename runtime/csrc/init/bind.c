@@ -2,9 +2,13 @@
 
 #include "init.h"
 #include "mounts.h"
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
+extern int umount2(const char *, int); // musl and glibc declare it beside names that linux/mount.h has too
+enum { MNT_DETACH = 2 };
 
 // What bind and bind_tree have in common, from the third argument on: attributes of the top and of the tree
 // as pairs (set, clear), propagation, flags.
@@ -97,4 +101,18 @@ int do_remount(const struct op *op)
     CLEANUP_FD int target = open_in_root(op_str(op, 0), O_PATH);
 
     return target < 0 ? target : set_attr(target, &attr, 0);
+}
+
+// The mount is named by a descriptor in the host's procfs, since a container's own /proc may be anything.
+int do_unmount(const struct op *op)
+{
+    char path[40];
+    CLEANUP_FD int target = open_in_root(op_str(op, 0), O_PATH | O_NOFOLLOW);
+    if (target < 0)
+        return target;
+    int result = SYS(fchdir(self.proc));
+    if (result < 0)
+        return result;
+    snprintf(path, sizeof path, "self/fd/%d", target);
+    return SYS(umount2(path, MNT_DETACH));
 }

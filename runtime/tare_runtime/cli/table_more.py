@@ -110,6 +110,7 @@ MORE: dict[str, Command] = {
     "ps": ("show the processes of a container", "ID [PS OPTIONS...]", 1, -1, (_FORMAT,), False),
     "update": ("change the limits of a container", "ID", 1, 1, _UPDATE, True),
     "events": ("show statistics and memory shortages of a container", "ID", 1, 1, _EVENTS, True),
+    "mounts": ("add mounts to a container that exists, or remove them", "add|remove ID FILE", 3, 3, (), True),
     "checkpoint": ("write a running container to files, by CRIU", "ID", 1, 1, _CHECKPOINT, True),
     "restore": ("make a container go on from the files of checkpoint", "ID", 1, 1, _RESTORE, True),
     "pause": ("freeze every process of a container", "ID", 1, 1, (), True),

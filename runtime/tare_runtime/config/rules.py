@@ -50,7 +50,7 @@ def check(config: dict[str, Any], found: Found, warn: Callable[[str], None] | No
     else:
         check_process(process, at("process"), found, warn)
     for index, mount in enumerate(config.get("mounts", ())):
-        _check_mount(mount, index, config, found, warn)
+        check_mount(mount, index, config, found, warn)
     namespaces = config.get("linux", {}).get("namespaces", ())
     if not any(namespace.get("type") == "mount" for namespace in namespaces):
         _check_shared_mounts(config, found)
@@ -154,13 +154,14 @@ def _check_version(version: str | None, found: Found) -> None:
         found.append((at("ociVersion"), f"{version} is not supported: this runtime knows 1.0.0 to 1.3.0"))
 
 
-def _check_mount(
+def check_mount(
     mount: dict[str, Any],
     index: int,
     config: dict[str, Any],
     found: Found,
     warn: Callable[[str], None] | None,
 ) -> None:
+    """The rules of one entry of `mounts`."""
     destination = mount.get("destination")
     if not destination:
         found.append((at("mounts", index, "destination"), "is missing"))

@@ -47,6 +47,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "host_chown": ("give cgroup to user {1}:", "{0}"),
     "host_tree": ("copy the mount tree at", "{0}"),
     "host_net_device": ("move network device", "{0}"),
+    "unmount": ("unmount", "{0}"),
     "bind_tree": ("bind a tree of the host on", "{1}"),
     "open_rootfs": ("open the rootfs", "{0}"),
     "oom_score_adj": ("set oom_score_adj to", "{0}"),

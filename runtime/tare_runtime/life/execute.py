@@ -82,7 +82,7 @@ def exec_process(
         done.place = where.removeprefix(state["cgroup"]["paths"][""]).removesuffix("/cgroup.procs")
     plan = plan_exec(process, request, joins, flags, seccomp, state.get("linux") or {})
     try:
-        bring_up(done, plan, settings, preserve_fds=preserve_fds, pidfd=_pidfd_of(state))
+        bring_up(done, plan, settings, preserve_fds=preserve_fds, pidfd=pidfd_of(state))
     except BaseException as error:
         done.kill()
         done.close()
@@ -160,7 +160,7 @@ def _place_of_init(pid: int, path: str) -> str:
     return ""
 
 
-def _pidfd_of(state: "State") -> int:
+def pidfd_of(state: "State") -> int:
     pidfd: int = lib.tare_pidfd_open(state["pid"])
     if pidfd < 0 or process_start(state["pid"]) != state["pidStart"]:
         if pidfd >= 0:

@@ -70,6 +70,7 @@ FIELDS: dict[str, str] = {
     "io_priority": "io_priority",
     "cpu_affinity": "cpus",
     "memory_policy": "memory_mode nodes",
+    "unmount": "target",
     "bind_tree": "tree target attr_set attr_clear recursive_set recursive_clear propagation flags",
     "open_rootfs": "path",
 }

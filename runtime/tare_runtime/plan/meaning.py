@@ -42,6 +42,13 @@ MEANING: dict[str, tuple[str, str, str, str]] = {
         'config-linux.md, "Allowed Device list"',
         "bpf(BPF_PROG_LOAD), bpf(BPF_PROG_ATTACH)",
     ),
+    "host_enable_controllers": (
+        "enables controllers in a cgroup for those below it",
+        "a limit of linux.resources is applied where its controller is; cgroup v2 hands one down only when"
+        " the cgroup above says so",
+        _CONTROL,
+        "open, write",
+    ),
     "host_open_cgroup": (
         "opens the file by which the container's process will join the cgroup",
         "it is opened by the runtime, whose rights count for the write, and handed over",
@@ -173,6 +180,12 @@ MEANING: dict[str, tuple[str, str, str, str]] = {
         "bind and rbind mount what source names; options hold for the copy alone",
         _MOUNTS,
         "open_tree, mount_setattr, openat2, move_mount",
+    ),
+    "unmount": (
+        "detaches what is mounted on top at a place",
+        "no config asks for it: `mounts remove` does, of a container that exists",
+        _MOUNTS,
+        "umount2",
     ),
     "remount": (
         "changes attributes of a mount just made",

@@ -228,6 +228,11 @@ def bind_tree(
     return ("bind_tree", pointer, (index, target, *attr, *recursive_attr, propagation, flags))
 
 
+def unmount(pointer: str, target: str) -> Op:
+    """Detach what is mounted on top at `target`, in a container that exists; `open_proc` comes before."""
+    return ("unmount", pointer, (target,))
+
+
 def remount(pointer: str, target: str, attr: tuple[int, int]) -> Op:
     """Change the attributes of the mount that is on top at `target`."""
     return ("remount", pointer, (target, *attr))
