@@ -220,9 +220,9 @@ def test_an_effect_that_nobody_planned_is_seen(bundle: Bundle) -> None:
 def test_every_kind_of_operation_has_a_rule_or_changes_nothing() -> None:
     from tare_runtime.plan.wire import KINDS
 
-    # v2, exec, terminals, hooks; and what has tests of its own with mapped ids and network devices
+    # v2, exec, terminals, hooks; and what has tests of its own with mapped ids, network devices, hot mounts
     elsewhere = {"host_device_filter", "host_enable_controllers", "setns_process", "console", "run_hook"}
-    elsewhere |= {"host_tree", "bind_tree", "host_net_device"}
+    elsewhere |= {"host_tree", "bind_tree", "host_net_device", "unmount"}
     assert set(KINDS) - set(RULES) - elsewhere <= MAY_DO_NOTHING
     assert discover().version == 2 or not is_effect(Call(1, "read", ("3", '""', "1"), "0"))
     assert not INERT & {"mount", "write", "mkdirat", "setns", "unshare", "capset", "setresuid"}
