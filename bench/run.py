@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import containers, inprocess, memory, pull, start, unpack
+from figures import containers, inprocess, memory, pull, start, unpack, verbs
 from harness import report, subjects
 from harness.picture import write_svg
 from harness.results import Results
@@ -28,6 +28,7 @@ FIGURES: dict[str, Figure] = {
     "run": containers.run,
     "seccomp": containers.run_seccomp,
     "cycle": containers.cycle,
+    "verbs": verbs.verbs,
     "exec": containers.exec_,
     "in-process": inprocess.run,
     "version": start.version,

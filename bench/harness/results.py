@@ -73,6 +73,13 @@ class Results:
                     )
                 )
 
+    def add_cpu(self, figure: str, series: Series, ours: str, targets: dict[str, float | None]) -> None:
+        """Ratios of the CPU time of a series that `add` has taken in."""
+        for peer, target in targets.items():
+            if ours in series.samples and peer in series.samples:
+                ratio = series.cpu(ours) / max(series.cpu(peer), 0.001)
+                self.ratios.append(Ratio(figure, series.mode, peer, ratio, target=target))
+
     def add_stages(self, figure: str, mode: str, subject: str, stages: dict[str, list[Sample]]) -> None:
         """The parts that one subject's total is made of, as rows of times without ratios."""
         for stage, samples in stages.items():

@@ -85,6 +85,15 @@ def test_its_environment_and_directory_are_those_of_the_caller(tmp_path: Path, v
     assert bare.stdout == full.stdout
 
 
+@pytest.mark.parametrize("verb", ["--version", "features", "--help"])
+def test_it_asks_for_no_more_than_a_plain_x86_64(verb: str) -> None:
+    """The C library of the machine that built it had chosen routines for that machine's processor."""
+    plain = ["qemu-x86_64-static", "-cpu", "qemu64", str(STATIC), verb]
+    done = subprocess.run(plain, capture_output=True, text=True, timeout=120)
+    here = subprocess.run([STATIC, verb], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, here.stdout), done.stderr
+
+
 def test_the_environment_reaches_the_code(tmp_path: Path) -> None:
     drop = [
         "setpriv",
