@@ -24,5 +24,5 @@ def test_it_is_refused_with_the_field_and_the_way_out(mapped: Bundle, closed: st
     done = mapped.run()
     assert done.returncode == 1
     assert f"bind the rootfs {mapped.rootfs} (/root/path): permission denied" in done.stderr
-    assert "hint: root in the container must be able to enter it" in done.stderr
+    assert "hint: root of the container must be able to enter every directory above root.path" in done.stderr
     assert mapped.leftovers() == []

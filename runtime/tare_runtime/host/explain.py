@@ -110,7 +110,6 @@ _HINTS: dict[tuple[str, int], str] = {
     ): "lo and some others cannot leave their namespace",
     ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
     ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
-    ("rootfs", EACCES): "root in the container must be able to enter it and all above it: see the mappings",
     ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",
     ("clone", EPERM): "new namespaces take CAP_SYS_ADMIN, or a user namespace among them",
     ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
