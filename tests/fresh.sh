@@ -87,10 +87,12 @@ mount --make-rshared /  # as systemd leaves it: dockerd looks, and behaves other
 cd /src
 exec "$@"
 TEXT
-# A pid namespace of its own: what is left running ends with it.
+# A pid namespace of its own: what is left running ends with it. The shell stays, behind the command, as its first
+# process: a test that has taken its place would be given all orphans.
 COMMAND="${*:-./dev demo && ./dev test}"
 echo "fresh: $COMMAND"
 # shellcheck disable=SC2046  # one word per variable
 env -i $(environment) unshare --mount --pid --fork --kill-child \
-  sh "$FRESH/root/enter.sh" "$FRESH/root" bash -ec "$COMMAND"
+  sh "$FRESH/root/enter.sh" "$FRESH/root" bash -ec "$COMMAND
+:"
 echo "fresh: ok"
