@@ -94,5 +94,5 @@ echo "fresh: $COMMAND"
 # shellcheck disable=SC2046  # one word per variable
 env -i $(environment) unshare --mount --pid --fork --kill-child \
   sh "$FRESH/root/enter.sh" "$FRESH/root" bash -ec "$COMMAND
-:"
+exit \$?"
 echo "fresh: ok"
