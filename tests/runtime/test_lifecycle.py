@@ -286,13 +286,15 @@ def test_what_shares_a_pid_namespace_ends_with_its_container(bundle: Bundle) -> 
     namespaces = bundle.config["linux"]["namespaces"]
     try:
         next(item for item in namespaces if item["type"] == "pid")["path"] = f"/proc/{pid}/ns/pid"
-        script = "(exec sleep 987654) & echo $! > /tmp/child; exec sleep 60"
-        bundle.script(script).create()
+        words = f"sleep 9{os.getpid()}"  # nobody else's
+        bundle.script(f"(exec {words}) & exec sleep 60").create()
         assert bundle.tare("start", bundle.id).returncode == 0
-        wait_for(bundle.rootfs / "tmp/child")
-        assert running("sleep 987654")
+        end = time.monotonic() + 10
+        while not running(words):
+            assert time.monotonic() < end, f"{words} does not begin"
+            time.sleep(0.01)
         assert bundle.tare("delete", "--force", bundle.id).returncode == 0
-        assert not running("sleep 987654")
+        assert not running(words)
         assert bundle.leftovers() == [str(bundle.root / first)]
     finally:
         bundle.tare("delete", "--force", bundle.id)
