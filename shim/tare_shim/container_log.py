@@ -43,12 +43,16 @@ class LogWriter:
         lines = [whole + piece + b"\n" for piece in pieces[:-1]]
         if pieces[-1]:
             lines.append(f"{stamp} {stream} P ".encode() + pieces[-1] + b"\n")
-        text = b"".join(lines)
+        waiting: list[bytes] = []
         try:
-            if self.half and self.held and self.held + len(text) > self.half:
-                self._rotate()
-            write_all(self.fd, text)
-            self.held += len(text)
+            for line in lines:
+                if self.half and self.held and self.held + len(line) > self.half:
+                    write_all(self.fd, b"".join(waiting))
+                    waiting.clear()
+                    self._rotate()
+                waiting.append(line)
+                self.held += len(line)
+            write_all(self.fd, b"".join(waiting))
         except OSError as error:
             self.failed = error
 

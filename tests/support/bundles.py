@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +86,10 @@ class Bundle:
         return self.args("sh", "-c", text)
 
     def write(self) -> None:
-        (self.path / "config.json").write_text(json.dumps(self.config))
+        """Put the config into place as a whole: another command may be reading it."""
+        fresh = self.path / f"config.json.{threading.get_ident()}"
+        fresh.write_text(json.dumps(self.config))
+        fresh.replace(self.path / "config.json")
 
     def command(self, *args: str) -> list[str]:
         return [TARE_RUNTIME, "--root", str(self.root), *args]
