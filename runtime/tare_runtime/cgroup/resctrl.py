@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posix
 
+from tare_runtime.cgroup.paths import read_text
 from tare_runtime.errors import ConfigError
 from tare_runtime.plan import ops
 
@@ -23,7 +24,7 @@ _AT = "/linux/intelRdt"
 
 def find_mount() -> str:
     """Where resctrl is mounted, or ""."""
-    for line in _read("/proc/self/mountinfo").splitlines():
+    for line in read_text("/proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         if right.startswith("resctrl "):
             return left.split(" ")[4]
@@ -70,7 +71,7 @@ def schemata_of(given: dict[str, Any]) -> list[str]:
 
 
 def _compare(group: str, lines: list[str]) -> None:
-    have = dict(_parsed(line) for line in _read(group + "/schemata").splitlines() if ":" in line)
+    have = dict(_parsed(line) for line in read_text(group + "/schemata").splitlines() if ":" in line)
     for line in lines:
         resource, domains = _parsed(line)
         if any(have.get(resource, {}).get(domain) != value for domain, value in domains.items()):
@@ -92,14 +93,3 @@ def _parsed(line: str) -> tuple[str, dict[str, int]]:
 
 def _error(field: str, problem: str) -> ConfigError:
     return ConfigError([(f"{_AT}/{field}", problem, 'config-linux.md, "IntelRdt"')])
-
-
-def _read(path: str) -> str:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        data = b""
-        while chunk := posix.read(fd, 8192):
-            data += chunk
-    finally:
-        posix.close(fd)
-    return data.decode("utf-8", "surrogateescape")

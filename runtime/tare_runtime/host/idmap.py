@@ -5,6 +5,8 @@ Cold: loaded for containers with a user namespace, and where we are not root of 
 
 import posix
 
+from tare_runtime.cgroup.paths import read_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -50,7 +52,7 @@ def needs_helper(maps: "Maps", own: int) -> bool:
 
 def may_set_groups(linux: "dict[str, Any]") -> bool:
     """Whether setgroups(2) will be allowed to a container's first process."""
-    if _read("/proc/self/setgroups").strip() == "deny":
+    if read_text("/proc/self/setgroups").strip() == "deny":
         return False
     if posix.geteuid() == 0:
         return True
@@ -59,7 +61,7 @@ def may_set_groups(linux: "dict[str, Any]") -> bool:
 
 def may_set_groups_in(pid: int) -> bool:
     """Whether setgroups(2) is allowed in the user namespace of process `pid`."""
-    return _read(f"/proc/{pid}/setgroups").strip() == "allow"
+    return read_text(f"/proc/{pid}/setgroups").strip() == "allow"
 
 
 def _joins_user_namespace(linux: "dict[str, Any]") -> bool:
@@ -74,7 +76,7 @@ def _compare(pid: int, name: str, maps: "Maps", pointer: str, path: str) -> None
     """A namespace that is joined has its maps: those of the config can only say the same."""
     if not maps:
         return
-    have = sorted(tuple(map(int, line.split())) for line in _read(f"/proc/{pid}/{name}").splitlines())
+    have = sorted(tuple(map(int, line.split())) for line in read_text(f"/proc/{pid}/{name}").splitlines())
     want = sorted((item["containerID"], item["hostID"], item["size"]) for item in maps)
     if have != want:
         from errno import EINVAL
@@ -137,14 +139,3 @@ def _run(argv: "list[str]") -> "tuple[str, int]":
     posix.close(reader)
     _, status = posix.waitpid(pid, 0)
     return said.decode("utf-8", "replace").strip(), posix.waitstatus_to_exitcode(status)
-
-
-def _read(path: str) -> str:
-    fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    try:
-        data = b""
-        while chunk := posix.read(fd, 4096):
-            data += chunk
-        return data.decode()
-    finally:
-        posix.close(fd)

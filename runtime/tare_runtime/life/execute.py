@@ -9,7 +9,7 @@ from tare_runtime.life.launch import Process, Settings, bring_up, check_terminal
 from tare_runtime.plan import ops
 from tare_runtime.plan.build import Request, plan_exec
 from tare_runtime.plan.identity import NAMESPACES
-from tare_runtime.state.store import StateStore, process_start, status
+from tare_runtime.state.store import process_start, state_and_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ def _may_set_groups(pid: int, flags: int) -> bool:
 
 
 def _open(root: str, id: str, *, ignore_paused: bool) -> "State":
-    with StateStore(root).open(id) as state_dir:
-        state = state_dir.read()
-        have = status(state, state_dir.path)
+    state, have = state_and_status(root, id)
     if have == "paused" and not ignore_paused:
         message = f"cannot exec in a paused container: {id}"
         raise StateError(id, have, "running", message, "resume it first, or use --ignore-paused")

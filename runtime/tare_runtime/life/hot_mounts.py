@@ -9,13 +9,13 @@ from __future__ import annotations
 from tare_runtime._core import lib
 from tare_runtime.cgroup.paths import CgroupPlan
 from tare_runtime.config import rules, shape
-from tare_runtime.errors import ConfigError, KernelError, NotRunning, RuntimeFailure
+from tare_runtime.errors import ConfigError, KernelError, RuntimeFailure
 from tare_runtime.life.execute import pidfd_of
 from tare_runtime.life.launch import Process, Settings, bring_up, explained
 from tare_runtime.plan import ops
 from tare_runtime.plan.identity import NAMESPACES
 from tare_runtime.plan.mounts import plan_mounts
-from tare_runtime.state.store import StateStore, status
+from tare_runtime.state.store import state_in_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ def _remove(state: State, mounts: Mounts, settings: Settings) -> None:
 
 
 def _open(root: str, id: str) -> State:
-    with StateStore(root).open(id) as state_dir:
-        state = state_dir.read()
-        have = status(state, state_dir.path)
-    if have in ("stopped", "creating"):
-        raise NotRunning(id, have)
+    state = state_in_use(root, id)
     if "mount" not in state["namespaces"]:
         raise RuntimeFailure(
             f"change mounts of container {id}: it has no mount namespace of its own",

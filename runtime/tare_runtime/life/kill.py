@@ -4,7 +4,7 @@ import posix
 
 from tare_runtime._core import lib
 from tare_runtime.errors import NotRunning, UsageError
-from tare_runtime.state.store import StateStore, process_start, status
+from tare_runtime.state.store import process_start, state_and_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def signal_number(text: str) -> int:
 
 def signal_container(root: str, id: str, number: int, *, everyone: bool = False) -> None:
     """Send a signal to the first process, or to every process. Raises: NotRunning, ContainerNotFound."""
-    with StateStore(root).open(id) as state_dir:
-        state = state_dir.read()
-        have = status(state, state_dir.path)
+    state, have = state_and_status(root, id)
     if have in ("stopped", "creating"):
         if everyone and have == "stopped":
             if state.get("sharesPids"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posix
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 
-from tare_runtime.errors import ContainerExists, ContainerNotFound, HostError, UsageError
+from tare_runtime.errors import ContainerExists, ContainerNotFound, HostError, NotRunning, UsageError
 from tare_runtime.json_text import dumps, loads
 
 TYPE_CHECKING = False
@@ -210,6 +210,21 @@ class _Lock:
 
 
 # --- status ----------------------------------------------------------------------------------------------
+
+
+def state_and_status(root: str, id: str) -> tuple[State, str]:
+    """Of one moment: nothing is locked. Raises: ContainerNotFound, and kin."""
+    with StateStore(root).open(id) as state_dir:
+        state = state_dir.read()
+        return state, status(state, state_dir.path)
+
+
+def state_in_use(root: str, id: str) -> State:
+    """Of a container that has a process of its own. Raises: NotRunning; as `state_and_status`."""
+    state, have = state_and_status(root, id)
+    if have in ("stopped", "creating"):
+        raise NotRunning(id, have)
+    return state
 
 
 def status(state: State, path: str) -> str:

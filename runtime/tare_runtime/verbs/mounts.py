@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import posix
-
 from tare_runtime.config import shape
-from tare_runtime.errors import ConfigError, HostError, UsageError
+from tare_runtime.config.document import read_document
+from tare_runtime.errors import ConfigError, UsageError
 from tare_runtime.json_text import loads
 from tare_runtime.life.hot_mounts import add_mounts, remove_mounts
 from tare_runtime.verbs.create import warner
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare_runtime.cli.argv import Options
-
-_MAX_BYTES = 1 << 20
 
 
 def run(options: Options) -> int:
@@ -33,18 +30,7 @@ def run(options: Options) -> int:
 
 def _read(path: str) -> list[dict[str, Any]]:
     """Of a file (-: standard input): an array as config.json's `mounts`, or an object with that."""
-    name = "standard input" if path == "-" else path
-    try:
-        fd = 0 if path == "-" else posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            data = b""
-            while len(data) <= _MAX_BYTES and (chunk := posix.read(fd, 65536)):
-                data += chunk
-        finally:
-            if fd:
-                posix.close(fd)
-    except OSError as error:
-        raise HostError(f"read the mounts from {name}: {(error.strerror or '').lower()}") from None
+    data, name = read_document(path, "mounts")
     try:
         document = loads(data.decode("utf-8"))
     except ValueError as error:

@@ -6,7 +6,7 @@ from tare_runtime.cgroup.life import cgroup_pids
 from tare_runtime.cli.main import show
 from tare_runtime.errors import HostError, NotRunning
 from tare_runtime.json_text import dumps
-from tare_runtime.state.store import StateStore, status
+from tare_runtime.state.store import state_and_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ _DEFAULT_ARGS = ["-ef"]
 
 def run(options: Options) -> int:
     id = options.args[0]
-    with StateStore(options.root).open(id) as state_dir:
-        state = state_dir.read()
-        have = status(state, state_dir.path)
+    state, have = state_and_status(options.root, id)
     pids = cgroup_pids(state)
     if not pids and have in ("created", "running", "paused"):
         pids = [state["pid"]]  # a container without cgroups

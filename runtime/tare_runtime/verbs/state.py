@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tare_runtime.cli.main import show
 from tare_runtime.json_text import dumps_indented
-from tare_runtime.state.store import StateStore, oci_state, status
+from tare_runtime.state.store import oci_state, state_and_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 
 def run(options: Options) -> int:
-    with StateStore(options.root).open(options.args[0]) as state_dir:
-        state = state_dir.read()
-        document = oci_state(state, status(state, state_dir.path))
+    document = oci_state(*state_and_status(options.root, options.args[0]))
     show(dumps_indented(document) + "\n")
     return 0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import posix
-
+from tare_runtime.config.document import read_document
 from tare_runtime.config.resources import check_resources, read_resources, size_bytes, whole_number
-from tare_runtime.errors import HostError, RuntimeFailure
+from tare_runtime.errors import RuntimeFailure
 from tare_runtime.life.update import update_container
 from tare_runtime.verbs.create import warner
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tare_runtime.cli.argv import Options
-
-_MAX_BYTES = 1 << 20
 
 # option → (section of linux.resources, member, how it is read)
 _FIELDS = {
@@ -61,17 +58,5 @@ def _from_flags(options: Options) -> dict[str, Any]:
 
 
 def _from_document(path: str) -> dict[str, Any]:
-    """`path`: a file, or - for standard input."""
-    name = "standard input" if path == "-" else path
-    try:
-        fd = 0 if path == "-" else posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-        try:
-            data = b""
-            while len(data) <= _MAX_BYTES and (chunk := posix.read(fd, 65536)):
-                data += chunk
-        finally:
-            if fd:
-                posix.close(fd)
-    except OSError as error:
-        raise HostError(f"read the limits from {name}: {(error.strerror or '').lower()}") from None
+    data, name = read_document(path, "limits")
     return read_resources(data, name)

@@ -9,7 +9,7 @@ from time import monotonic
 from tare_runtime._core import lib
 from tare_runtime.errors import NotRunning
 from tare_runtime.host.spawn import checked
-from tare_runtime.state.store import StateStore, process_start, status
+from tare_runtime.state.store import process_start, state_in_use
 from tare_runtime.watch.stats import event, statistics
 
 TYPE_CHECKING = False
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 def statistics_of(root: str, id: str) -> Event:
     """One event with the present statistics. Raises: NotRunning."""
-    return event(id, "stats", statistics(_state(root, id)))
+    return event(id, "stats", statistics(state_in_use(root, id)))
 
 
 def events(root: str, id: str, interval_s: float) -> Iterator[Event]:
     """Events until the container's process has ended. Raises: NotRunning."""
-    state = _state(root, id)
+    state = state_in_use(root, id)
     pidfd = checked(lib.tare_pidfd_open(state["pid"]), f"watch process {state['pid']}")
     shortages = None
     try:
@@ -40,15 +40,6 @@ def events(root: str, id: str, interval_s: float) -> Iterator[Event]:
         posix.close(pidfd)
         if shortages:
             shortages.close()
-
-
-def _state(root: str, id: str) -> State:
-    with StateStore(root).open(id) as state_dir:
-        state = state_dir.read()
-        have = status(state, state_dir.path)
-    if have in ("stopped", "creating"):
-        raise NotRunning(id, have)
-    return state
 
 
 def _watch(id: str, state: State, pidfd: int, shortages: _Shortages, interval_s: float) -> Iterator[Event]:

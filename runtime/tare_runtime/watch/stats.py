@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import posix
 
+from tare_runtime.cgroup.paths import read_text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -271,15 +273,6 @@ def _text(path: str, file: str) -> str:
     if not path:
         return ""
     try:
-        fd = posix.open(f"{path}/{file}", posix.O_RDONLY | posix.O_CLOEXEC)
+        return read_text(f"{path}/{file}")
     except OSError:
         return ""
-    try:
-        data = b""
-        while chunk := posix.read(fd, 65536):
-            data += chunk
-        return data.decode("ascii", "replace")
-    except OSError:
-        return ""
-    finally:
-        posix.close(fd)
