@@ -20,6 +20,9 @@ ARCHITECTURES = {
     "x86_64": 64,
 }  # fmt: skip
 
+# The other byte order of an architecture: its own token, the same calls.
+TWINS = {"mipsel": "mips", "mipsel64": "mips64", "mipsel64n32": "mips64n32", "ppc64le": "ppc64"}
+
 # Since 424 a number means the same call everywhere; these are younger than the library may be.
 ANCHOR, ANCHOR_NUMBER = "pidfd_send_signal", 424
 YOUNG = {
@@ -49,8 +52,19 @@ def tables() -> dict[str, str]:
         token = library.token(name)
         if token:
             found[name] = module(name, token, bits, library)
+    for name, other in TWINS.items():
+        found[name] = twin(name, other, found)
     found.setdefault("loongarch64", loongarch(found["riscv64"]))
     return found
+
+
+def twin(name: str, other: str, found: dict[str, str]) -> str:
+    """The module of an architecture that has the calls of another, told by that."""
+    head, calls = found[name].split("BITS", 1)
+    assert calls == found[other].split("BITS", 1)[1], f"{name} and {other} have come to differ"
+    docstring, token = head.split("\n\n", 1)
+    kept = f"from tare_runtime.seccomp.tables.{other} import BITS, CALLS"
+    return f'{docstring}\n\n{kept}\n\n__all__ = ["BITS", "CALLS", "TOKEN"]\n\n{token}'
 
 
 def loongarch(riscv: str) -> str:
