@@ -12,7 +12,7 @@ from harness import subjects
 from harness.bundle import make_bundle
 from harness.results import Results
 from harness.series import ISOLATED_PAUSE_S, measure
-from harness.timing import Sample, Timer
+from harness.timing import RunFailed, Sample, Timer
 
 TARGETS = {"isolated": 0.5, "back-to-back": 0.6, "loop": 0.7}
 
@@ -36,6 +36,14 @@ def _once(runtime: Runtime, verb: str, bundle: Path, pause_s: float) -> Sample:
     """Only the call of `verb` is timed; what leads to it and away from it is not."""
     container = runtime.fresh_id()
     _, pid = runtime.create(bundle, container)
+    try:
+        return _steps(runtime, verb, container, pid, pause_s)
+    except RunFailed:
+        runtime.timer.attempt([*runtime.command, "delete", "--force", container])
+        raise
+
+
+def _steps(runtime: Runtime, verb: str, container: str, pid: int, pause_s: float) -> Sample:
     steps: dict[str, Callable[[], Sample]] = {
         "start": partial(runtime.call, "start", container),
         "state": partial(runtime.call, "state", container),

@@ -82,6 +82,17 @@ def test_a_missing_subject_is_left_out_and_the_rest_measured(tmp_path: Path) -> 
     assert {row["subject"] for row in document["times"]} == {"crun"}
 
 
+def test_a_container_of_the_verbs_is_removed_when_one_of_them_fails(tmp_path: Path) -> None:
+    wrapper = tmp_path / "runtime"
+    program = Path(sys.executable).parent / "tare-runtime"
+    wrapper.write_text(f'#!/bin/sh\ncase " $* " in *" start "*) exit 1;; esac\nexec {program} "$@"\n')
+    wrapper.chmod(0o755)
+    done = bench(tmp_path, "--rounds", "1", "--only", "verbs", TARE_RUNTIME=str(wrapper))
+    assert done.returncode == 0, done.stderr
+    assert "start, isolated: tare-runtime left out" in done.stdout
+    assert not list(Path("/sys/fs/cgroup").glob("*/bench-*"))
+
+
 def test_nothing_of_a_bench_is_left_mounted_or_lying_about(measured: tuple[str, Path]) -> None:
     assert "tare-bench" not in Path("/proc/self/mountinfo").read_text()
     assert measured[0]
