@@ -8,6 +8,7 @@
 # under $XDG_CACHE_HOME/tare, so that a second run fetches only what ./dev itself installs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/mirror.sh
 [ "$(id -u)" -eq 0 ] || { echo "fresh: only root can make a root filesystem" >&2; exit 1; }
 
 SUITE=bookworm
@@ -21,14 +22,6 @@ clean_up() {
   rm -rf --one-file-system "$FRESH"
 }
 trap clean_up EXIT
-
-mirror() {
-  local found
-  found=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' \
-    /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null) || true
-  set -- $found
-  echo "${1:-http://deb.debian.org/debian}"
-}
 
 make_base() {
   [ -s "$BASE" ] && return

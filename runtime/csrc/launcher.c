@@ -4,8 +4,8 @@
 // -I -S keep site, .pth files, PYTHON* variables and the user's folders out: start-up is what a runtime
 // spends most on, and no other package may take part in it.
 
+#include "standard_streams.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,16 +36,6 @@ static int own_folder(char *out, size_t size)
     if (!slash)
         return -1;
     *slash = 0;
-    return 0;
-}
-
-// A standard stream that is closed would be the number of the next file we open, a directory of the host for
-// example, and go to the container as its own stream. Writing to what fills it fails, as to a closed one.
-static int fill_standard_streams(void)
-{
-    for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
-            return -1;
     return 0;
 }
 

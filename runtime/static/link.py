@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -17,6 +16,14 @@ from pathlib import Path
 import store
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from hatch_build import (  # noqa: E402  the other half of the build, beside us in the root
+    WARN,
+    run,
+    sources_in,
+)
+
 RUNTIME = ROOT / "runtime"
 OUT = ROOT / "build/static"
 TARGET = OUT / "tare-runtime"
@@ -31,7 +38,6 @@ OPTIMISE = [
     "-ffunction-sections",
     "-fdata-sections",
 ]
-WARN = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wvla", "-Wstrict-prototypes"]
 LIBRARIES = ["-l:libseccomp.a", "-l:libffi.a", "-l:libz.a", "-lm"]
 
 # The C library chooses its copying routines by the processor, once; the file must run on any. And the kernel
@@ -84,12 +90,6 @@ def library() -> Path:
     return path
 
 
-def run(command: list[str], **more: object) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, **more)  # type: ignore[call-overload]
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-
-
 def fetch() -> dict[str, Path]:
     """Name → unpacked source of each library in sources.txt; downloaded once, verified by pip."""
     wanted = RUNTIME / "static/sources.txt"
@@ -124,7 +124,7 @@ def objects(sources: dict[str, Path]) -> list[str]:
         flags = ["-DPy_LIMITED_API=0x030b0000", *include]
         made.append(compile_c(ROOT / f"build/{name}.c", OUT / f"{name}.o", flags))
     for folder in OUR_FOLDERS:
-        for source in sorted((CSRC / folder).glob("*.c")):
+        for source in map(Path, sources_in(f"runtime/csrc/{folder}")):
             made.append(compile_c(source, OUT / f"{folder}-{source.stem}.o", [*WARN, *include]))
     contents = [f'-DINIT="{RUNTIME}/tare_runtime/init"', f'-DSTORE="{OUT}/store"']
     made.append(compile_c(CSRC / "snapshot/contents.S", OUT / "contents.o", contents))
@@ -144,8 +144,8 @@ def build() -> Path:
     cc = os.environ.get("CC", "cc")
     run([cc, "-static", "-no-pie", "-Wl,--gc-sections", "-Wl,-z,relro,-z,now", "-s", "-o", str(seed),
          *objects(sources), str(python), *LIBRARIES])  # fmt: skip
-    run([str(seed), str(RUNTIME / "static/seed.py"), str(OUT / "modules"), standard, str(fresh)],
-        env={"GLIBC_TUNABLES": TUNABLES}, cwd="/")  # fmt: skip
+    tuned = ["env", "-i", f"GLIBC_TUNABLES={TUNABLES}"]
+    run([*tuned, str(seed), str(RUNTIME / "static/seed.py"), str(OUT / "modules"), standard, str(fresh)])
     fresh.replace(TARGET)
     (OUT / "stamp").write_text(fingerprint())
     return TARGET

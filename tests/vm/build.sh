@@ -3,6 +3,7 @@
 # that folder. All of it comes from Debian packages; what we add (guest/) goes in with each start.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../mirror.sh
 
 SUITE=bookworm
 KERNEL=linux-image-cloud-amd64 # of the suite: 6.1
@@ -104,14 +105,6 @@ make_root() {
   for unit in $MASKED; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
   truncate -s 4G "$WORK/out/root.ext4"
   mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -E lazy_itable_init=1 -d "$root" "$WORK/out/root.ext4"
-}
-
-mirror() {
-  local found
-  found=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' \
-    /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null) || true
-  set -- $found
-  echo "${1:-http://deb.debian.org/debian}"
 }
 
 main

@@ -5,6 +5,7 @@
 // in a mount that nobody has seen yet.
 
 #include "core.h"
+#include "mount_api.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,13 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
 
 static int write_map(int pid, const char *name, const char *map)
 {

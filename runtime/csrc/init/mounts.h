@@ -4,15 +4,8 @@
 #ifndef TARE_MOUNTS_H
 #define TARE_MOUNTS_H
 
-#include <linux/mount.h>
+#include "mount_api.h"
 #include <stdint.h>
-
-#ifndef OPEN_TREE_CLONE
-#define OPEN_TREE_CLONE 1
-#endif
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
 
 // A detached mount of a new file system: an fd the caller owns, or -errno (self.detail: the kernel's words).
 int new_filesystem(const char *fstype, const char *source, const char *data, uint64_t attr);

@@ -3,10 +3,10 @@
 
 #define PY_SSIZE_T_CLEAN
 #include "snapshot.h"
+#include "standard_streams.h"
 #include <Python.h>
 #include <asm/prctl.h>
 #include <elf.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -75,15 +75,6 @@ int prepare_resume(void *entry_function)
     return 0;
 }
 
-// A standard stream that is closed would be the number of the next file we open, a directory of the host for
-// example, and go to the container as its own stream.
-static void fill_standard_streams(void)
-{
-    for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
-            _exit(1);
-}
-
 // As the interpreter does when it starts.
 static void set_signals(void)
 {
@@ -142,7 +133,8 @@ static __attribute__((noreturn, used, no_stack_protector)) void resume(uintptr_t
     *(int *)(thread_block + thread_id_at) = (int)syscall(SYS_gettid);
     __curbrk = (void *)syscall(SYS_brk, 0);
     environ = envp;
-    fill_standard_streams();
+    if (fill_standard_streams() < 0)
+        _exit(1);
     set_signals();
 
     PyObject *words = arguments(argc, argv);
