@@ -107,7 +107,6 @@ def test_the_driver_keeps_layers_for_the_next_bundle(place: Surroundings) -> Non
     assert str(place.base) not in Path("/proc/self/mounts").read_text()
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize(
     ("flags", "syncs"),
     [

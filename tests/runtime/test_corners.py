@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.bundles import TARE_RUNTIME, Bundle
-from tests.support.peers import HIDE_UNIFIED, OURS, RUNTIMES, installed
+from tests.support.peers import HIDE_UNIFIED, OURS, RUNTIMES
 
 pytestmark = [pytest.mark.root, pytest.mark.peer]
 
@@ -110,8 +110,6 @@ class Subject:
 @pytest.fixture
 def subject(request: pytest.FixtureRequest, bundle: Bundle) -> Iterator[Subject]:
     program: str = request.param
-    if not installed(program):
-        pytest.skip(f"{program} is not installed")
     bundle.config["ociVersion"] = "1.0.2"  # the newest that Debian's crun takes
     bundle.args("sleep", "100").write()
     made = Subject(program, bundle)

@@ -149,7 +149,6 @@ def can_checkpoint() -> bool:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(not os.path.exists(CRIU), reason="criu is not installed")
 @pytest.mark.flag("checkpoint", "checkpoint --image-path", "restore", "restore --image-path")
 def test_what_criu_cannot_do_here_is_told_in_its_words_and_nothing_is_left(running: Bundle) -> None:
     if can_checkpoint():

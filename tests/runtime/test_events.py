@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import Any
 
@@ -35,7 +34,6 @@ def shape(document: Any) -> Any:
 @pytest.mark.root
 @pytest.mark.peer
 @pytest.mark.flag("events", "events --stats")
-@pytest.mark.skipif(not shutil.which("runc"), reason="runc is not installed")
 def test_statistics_have_the_shape_of_runc_s(running: Bundle) -> None:
     ours = json.loads(running.tare("events", "--stats", running.id).stdout)
     runc = ["runc", "--root", str(running.path / "runc")]

@@ -34,7 +34,6 @@ pytestmark = [
     pytest.mark.field("linux.uidMappings"),
     pytest.mark.skipif(not nobody_can_start_it(), reason="another user cannot reach this checkout"),
 ]
-needs_helpers = pytest.mark.skipif(not shutil.which("newuidmap"), reason="newuidmap is not installed")
 
 # As nobody, in a mount namespace whose /etc/subuid and /etc/subgid give it some ids.
 AS_NOBODY = """#!/bin/sh -e
@@ -85,7 +84,6 @@ def bundle_of_nobody(place: Path, *args: str, maps: list[dict[str, int]], **user
     return bundle
 
 
-@needs_helpers
 def test_ranges_are_mapped_by_newuidmap_and_newgidmap(runtime: Runtime, place: Path) -> None:
     bundle = bundle_of_nobody(place, "cat", "/proc/self/uid_map", "/proc/self/gid_map", maps=RANGES)
     out = runtime.good("run", "--bundle", str(bundle), unique_id("ranges"))
@@ -93,7 +91,6 @@ def test_ranges_are_mapped_by_newuidmap_and_newgidmap(runtime: Runtime, place: P
     assert rows == [["0", str(NOBODY), "1"], ["1", "200000", "1000"]] * 2
 
 
-@needs_helpers
 @pytest.mark.field("process.user.additionalGids")
 def test_with_ranges_a_process_can_be_any_mapped_user_of_any_mapped_groups(
     runtime: Runtime, place: Path
@@ -104,7 +101,6 @@ def test_with_ranges_a_process_can_be_any_mapped_user_of_any_mapped_groups(
     assert out.split() == ["5", "7", "8"]
 
 
-@needs_helpers
 def test_exec_can_be_another_user_as_well(runtime: Runtime, place: Path) -> None:
     id = unique_id("ranges")
     runtime.create(bundle_of_nobody(place, "sleep", "100", maps=RANGES), id)
@@ -113,7 +109,6 @@ def test_exec_can_be_another_user_as_well(runtime: Runtime, place: Path) -> None
     assert out.split() == ["9", "7"]
 
 
-@needs_helpers
 def test_a_range_that_is_not_ours_is_refused_in_the_helpers_words(place: Path) -> None:
     with runtime_of_nobody(place, subids="nobody:200000:10\n") as runtime:
         bundle = bundle_of_nobody(place, "true", maps=RANGES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,7 +65,6 @@ def make(runtime: Runtime, bundle: Path, id: str, prefix: list[str]) -> int:
     return done.returncode
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("tenth", range(1, 11))
 def test_a_maker_killed_anywhere_leaves_no_trouble(
     runtime: Runtime, tmp_path: Path, points: list[tuple[str, int]], tenth: int

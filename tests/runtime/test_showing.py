@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 
 from tests.support.runtime import Runtime, make_bundle, unique_id
 
-needs_runc = pytest.mark.skipif(not shutil.which("runc"), reason="runc is not installed")
 RFC3339_NANO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 
 
@@ -127,7 +125,6 @@ def config_of(program: list[str], directory: Path, *args: str) -> dict[str, Any]
     return config
 
 
-@needs_runc
 @pytest.mark.peer
 @pytest.mark.parametrize("args", [[], ["--rootless"]], ids=["default", "rootless"])
 @pytest.mark.flag("spec --rootless")
@@ -184,7 +181,6 @@ def test_features_lists_only_what_is_done(runtime: Runtime) -> None:
     assert document["annotations"]["org.opencontainers.runc.checkpoint.enabled"] == "true"
 
 
-@needs_runc
 @pytest.mark.peer
 def test_features_knows_the_words_that_runc_knows(runtime: Runtime) -> None:
     ours, theirs = features(runtime.program), features("runc")

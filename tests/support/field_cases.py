@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.bundles import Bundle
-from tests.support.peers import OURS, RUNTIMES, installed, run_by
+from tests.support.peers import OURS, RUNTIMES, run_by
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -58,8 +58,6 @@ def refusals(cases: Iterable[Refusal]) -> list[Any]:
 
 
 def check(bundle: Bundle, program: str, case: Case) -> None:
-    if not installed(program):
-        pytest.skip(f"{program} is not installed")
     case.change(bundle.config)
     done = run_by(program, bundle.script(case.script))
     assert (done.code, " ".join(done.out.split())) == (0, case.shows), done.err

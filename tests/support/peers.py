@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass
 
@@ -19,10 +18,6 @@ class Outcome:
     code: int
     out: str
     err: str
-
-
-def installed(program: str) -> bool:
-    return program == OURS or shutil.which(program) is not None
 
 
 def run_by(program: str, bundle: Bundle, *flags: str, wrap: tuple[str, ...] = ()) -> Outcome:
