@@ -5,7 +5,7 @@ import posix
 from tare_runtime._core import lib
 from tare_runtime.host.spawn import checked
 from tare_runtime.life.launch import Settings
-from tare_runtime.state.store import StateStore, process_start, status
+from tare_runtime.state.store import StateStore, process_start, state_and_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ class Container:
         start_container(self.root, self.id)
 
     def state(self) -> State:
-        with StateStore(self.root).open(self.id) as state_dir:
-            record = state_dir.read()
-            return State(record, status(record, state_dir.path))
+        return State(*state_and_status(self.root, self.id))
 
     def kill(self, signal: "int | str" = "TERM", *, everyone: bool = False) -> None:
         from tare_runtime.life.kill import signal_container, signal_number

@@ -5,22 +5,8 @@ Cold: loaded when something has failed. Callers match on some phrases; docker ta
 """
 
 from errno import (
-    E2BIG,
-    EACCES,
     EBADMSG,
-    EBUSY,
-    EEXIST,
-    EINVAL,
     EISDIR,
-    ELOOP,
-    ENODEV,
-    ENOENT,
-    ENOEXEC,
-    ENOSPC,
-    ENOSYS,
-    ENOTDIR,
-    EPERM,
-    ERANGE,
 )  # fmt: skip
 from posix import strerror
 
@@ -87,65 +73,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "seccomp": ("load the seccomp filter", ""),
 }
 
-_HINTS: dict[tuple[str, int], str] = {
-    ("mount", ENODEV): "this kernel does not know the file system: check linux mounts[].type",
-    ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
-    ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
-    (
-        "bind",
-        EPERM,
-    ): "what the host has locked, as ro, nosuid, nodev, noexec or an atime, can't be cleared here",
-    ("host_tree", EPERM): "it takes root of the file system's own user namespace: not possible without root",
-    ("host_tree", EINVAL): "its file system cannot be id-mapped by this kernel, or is so already",
-    ("host_tree", E2BIG): "there is room for 200 mounts with mapped ids",
-    ("host_tree", ENOENT): "the source must exist on the host",
-    ("host_net_device", ENODEV): "the host has no network device of this name: see `ip link`",
-    (
-        "host_net_device",
-        EEXIST,
-    ): "the container's network namespace has one of that name already",
-    (
-        "host_net_device",
-        EINVAL,
-    ): "lo and some others cannot leave their namespace",
-    ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
-    ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
-    ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",
-    ("clone", EPERM): "new namespaces take CAP_SYS_ADMIN, or a user namespace among them",
-    ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
-    ("clone", EINVAL): "this kernel lacks one of the namespaces",
-    ("join_cgroups", ENOSPC): "the cpuset of the cgroup has no cpus or memory nodes",
-    ("join_cgroups", EINVAL): "a real-time scheduler needs resources.cpu.realtimeRuntime on cgroup v1",
-    ("host_write", EINVAL): "the kernel does not take this value for the limit",
-    ("host_write", ENOENT): "this kernel does not have the limit, or its controller is not enabled here",
-    ("host_write", EACCES): "the cgroup belongs to another user, or the limit is above its parent's",
-    ("chdir", ENOENT): "process.cwd must be a directory in the container",
-    ("chdir", EPERM): "process.cwd leads out of the container: that is refused",
-    ("time_namespace", ERANGE): "a clock would be before its beginning, or beyond its end",
-    ("time_namespace", EINVAL): "this kernel has no time namespaces (CONFIG_TIME_NS)",
-    (
-        "scheduler",
-        EPERM,
-    ): "it takes CAP_SYS_NICE on the host, and on cgroup v1 a cpu.rt_runtime_us for SCHED_FIFO",
-    ("scheduler", EBUSY): "the deadlines that were given out already leave no room for this one",
-    ("io_priority", EPERM): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN on the host",
-    ("cpu_affinity", EINVAL): "none of these processors is there, or in the cpuset of the process",
-    ("memory_policy", EINVAL): "none of these nodes is there, or in cpuset.mems of the container",
-    ("memory_policy", ENOSYS): "this kernel has no NUMA policies (CONFIG_NUMA)",
-    ("attribute", ENOENT): "AppArmor: the profile is not loaded, see apparmor_parser(8)",
-    ("attribute", EINVAL): "SELinux: the loaded policy does not know the label",
-    ("sysctl", ENOENT): "this kernel has no such sysctl",
-    ("sysctl", EACCES): "the sysctl is read-only in these namespaces",
-    ("exec", ENOEXEC): "the file has no format that this kernel executes: is it for this architecture?",
-}
-
-
-def hints_of(kind: str) -> "dict[int, str]":
-    """errno → what to do, for a kind of operation."""
-    from tare_runtime.host.hints import HINTS
-
-    return {errno: hint for (name, errno), hint in (_HINTS | HINTS).items() if name == kind}
-
 
 def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> RuntimeFailure:
     """The error of a failed operation of `plan`."""
@@ -153,7 +80,7 @@ def explain(failed: "Failed", plan: "list[Op]", process: "dict[str, Any]") -> Ru
         return RuntimeFailure(f"unable to start container process: {failed.detail or 'the plan is damaged'}")
     kind, pointer, args = plan[failed.index]
     reason = failed.detail or strerror(failed.errno).lower()
-    hint = hint_of(failed, plan, process) or _HINTS.get((kind, failed.errno), "")
+    hint = hint_of(failed, plan, process)
     if kind in ("find_executable", "exec"):
         return _exec_error(process["args"][0], failed, pointer, hint)
     if kind == "run_hook":

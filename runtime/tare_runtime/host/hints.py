@@ -1,7 +1,7 @@
 """What to do about a failed operation: the meaning of its errno there, and what a look around adds. Cold.
 
-host.explain has the short table of what every host has in common; here is what depends on the arguments, on
-the words of the kernel, and on the files that the operation was about.
+A table has what the errno alone says; functions look at the arguments, at the words of the kernel, and at the
+files that the operation was about.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from errno import (
     EAGAIN,
     EBUSY,
     EDQUOT,
+    EEXIST,
     EINVAL,
     ELOOP,
     EMFILE,
@@ -45,6 +46,46 @@ _LSM = "a security module forbids it: look for a denial in `dmesg` or /var/log/a
 
 # (kind of operation, errno) → hint
 HINTS: dict[tuple[str, int], str] = {
+    ("mount", ENODEV): "this kernel does not know the file system: check linux mounts[].type",
+    ("mount", EINVAL): "check the mount's options: the kernel does not take one of them",
+    ("bind", ENOENT): "the source must exist on the host; the target is made where it is missing",
+    ("bind", EPERM): (
+        "what the host has locked, as ro, nosuid, nodev, noexec or an atime, can't be cleared here"
+    ),
+    ("host_tree", EPERM): "it takes root of the file system's own user namespace: not possible without root",
+    ("host_tree", EINVAL): "its file system cannot be id-mapped by this kernel, or is so already",
+    ("host_tree", E2BIG): "there is room for 200 mounts with mapped ids",
+    ("host_tree", ENOENT): "the source must exist on the host",
+    ("host_net_device", ENODEV): "the host has no network device of this name: see `ip link`",
+    ("host_net_device", EEXIST): "the container's network namespace has one of that name already",
+    ("host_net_device", EINVAL): "lo and some others cannot leave their namespace",
+    ("mount", ELOOP): "the rootfs has a symlink there: use a rootfs in which it is a directory",
+    ("rootfs", ENOTDIR): "root.path must be a directory itself, not a file or a symlink to one",
+    ("rootfs", ENOENT): "root.path must be an existing directory; relative paths count from the bundle",
+    ("clone", EPERM): "new namespaces take CAP_SYS_ADMIN, or a user namespace among them",
+    ("clone", ENOSPC): "the limit of namespaces is reached: see /proc/sys/user/max_*_namespaces",
+    ("clone", EINVAL): "this kernel lacks one of the namespaces",
+    ("join_cgroups", ENOSPC): "the cpuset of the cgroup has no cpus or memory nodes",
+    ("join_cgroups", EINVAL): "a real-time scheduler needs resources.cpu.realtimeRuntime on cgroup v1",
+    ("host_write", EINVAL): "the kernel does not take this value for the limit",
+    ("host_write", ENOENT): "this kernel does not have the limit, or its controller is not enabled here",
+    ("host_write", EACCES): "the cgroup belongs to another user, or the limit is above its parent's",
+    ("chdir", ENOENT): "process.cwd must be a directory in the container",
+    ("chdir", EPERM): "process.cwd leads out of the container: that is refused",
+    ("time_namespace", ERANGE): "a clock would be before its beginning, or beyond its end",
+    ("time_namespace", EINVAL): "this kernel has no time namespaces (CONFIG_TIME_NS)",
+    ("scheduler", EPERM): (
+        "it takes CAP_SYS_NICE on the host, and on cgroup v1 a cpu.rt_runtime_us for SCHED_FIFO"
+    ),
+    ("scheduler", EBUSY): "the deadlines that were given out already leave no room for this one",
+    ("io_priority", EPERM): "IOPRIO_CLASS_RT takes CAP_SYS_NICE or CAP_SYS_ADMIN on the host",
+    ("cpu_affinity", EINVAL): "none of these processors is there, or in the cpuset of the process",
+    ("memory_policy", EINVAL): "none of these nodes is there, or in cpuset.mems of the container",
+    ("memory_policy", ENOSYS): "this kernel has no NUMA policies (CONFIG_NUMA)",
+    ("attribute", ENOENT): "AppArmor: the profile is not loaded, see apparmor_parser(8)",
+    ("attribute", EINVAL): "SELinux: the loaded policy does not know the label",
+    ("sysctl", EACCES): "the sysctl is read-only in these namespaces",
+    ("exec", ENOEXEC): "the file has no format that this kernel executes: is it for this architecture?",
     ("host_mkdir", ENOSPC): (
         "the kernel has no more room for cgroups: num_cgroups in /proc/cgroups shows how many"
         " there are, those"
@@ -145,6 +186,11 @@ _VALUES = {
     "cpu.weight": "from 1 to 10000",
     "cpu.max": "a quota of at least 1000 µs, and a period from 1000 to 1000000",
 }
+
+
+def hints_of(kind: str) -> dict[int, str]:
+    """errno → what to do, for a kind of operation."""
+    return {errno: hint for (name, errno), hint in HINTS.items() if name == kind}
 
 
 def hint_of(failed: Failed, plan: list[Op], process: dict[str, Any]) -> str:

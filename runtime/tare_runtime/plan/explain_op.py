@@ -38,7 +38,7 @@ def failures_of(kind: str) -> Row:
     """Errnos for which there is advice, with it."""
     from errno import errorcode
 
-    from tare_runtime.host.explain import hints_of
+    from tare_runtime.host.hints import hints_of
 
     return {errorcode[number]: hint for number, hint in sorted(hints_of(kind).items())}
 
