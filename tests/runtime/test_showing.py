@@ -111,11 +111,18 @@ def test_ps_shows_the_container_s_processes_only(runtime: Runtime, tmp_path: Pat
     assert row.split()[0] == str(pid)
     assert "no column PID" in runtime("ps", id, "-o", "comm").stderr
     runtime.good("kill", id, "KILL")
-    pids = Path("/proc") / str(pid)
-    while pids.exists() and "Z" not in (pids / "stat").read_text().rpartition(")")[2].split()[0]:
+    while runs(pid):
         pass
     assert runtime.good("ps", id).splitlines() == [runtime.good("ps", id).strip()], "more than a header"
     assert runtime.good("ps", "--format", "json", id) == "null\n"
+
+
+def runs(pid: int) -> bool:
+    """Whether there is the process, and not only a zombie of it, which may be reaped at any time."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def config_of(program: list[str], directory: Path, *args: str) -> dict[str, Any]:

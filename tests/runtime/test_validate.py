@@ -12,7 +12,7 @@ from tare_runtime.doctor.host import Host
 from tare_runtime.errors import ConfigError
 from tare_runtime.validate.bundle import validate_bundle
 from tare_runtime.validate.document import check_document
-from tare_runtime.validate.findings import BUNDLE, HOST, RUNTIME, Finding, link_of
+from tare_runtime.validate.findings import BUNDLE, HOST, Finding, link_of
 from tare_runtime.validate.host import check_host
 
 from tests.support.bundles import Bundle
@@ -228,14 +228,6 @@ def test_proc_on_a_symlink_is_named(bundle: Bundle) -> None:
     (bundle.rootfs / "proc").rmdir()
     (bundle.rootfs / "proc").symlink_to("etc")
     assert "is a symlink" in found(bundle)["/mounts/0/destination"].problem
-
-
-def test_what_is_not_done_yet_is_told_apart(bundle: Bundle) -> None:
-    finding = check_document(
-        {**FULL, "linux": {**FULL["linux"], "netDevices": {"eth0": {"name": "eth0"}}}}, []
-    )
-    kinds = {one.kind for one in finding if one.pointer == "/linux/netDevices"}
-    assert kinds <= {RUNTIME}
 
 
 @pytest.mark.parametrize("argument", ["option", "argument", "config"])

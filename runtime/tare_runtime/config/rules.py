@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tare_runtime.config.shape import Found, Place
 
 _SCHEDULING = frozenset(("scheduler", "ioPriority", "execCPUAffinity"))
-NOT_DONE = "is not supported by this runtime yet"
 NO_SELINUX = "cannot be applied: SELinux is not enabled on this host: selinux is disabled or not supported"
 NO_APPARMOR = (
     "unable to apply apparmor profile: AppArmor is not enabled on this host: apparmor is not supported"

@@ -8,8 +8,8 @@ and the rules judge what is left.
 from __future__ import annotations
 
 from tare_runtime.config import rules, rules_linux, shape
-from tare_runtime.config.rules import NO_APPARMOR, NO_SELINUX, NOT_DONE
-from tare_runtime.validate.findings import BUNDLE, HOST, RUNTIME, Finding
+from tare_runtime.config.rules import NO_APPARMOR, NO_SELINUX
+from tare_runtime.validate.findings import BUNDLE, HOST, Finding
 from tare_runtime.validate.fixes import fix_of
 
 TYPE_CHECKING = False
@@ -44,11 +44,7 @@ def check_document(config: dict[str, Any], warnings: list[str]) -> list[Finding]
 
 def finding_of(pointer: str, problem: str, section: str = "") -> Finding:
     """A violation with its kind and what to do about it."""
-    kind = BUNDLE
-    if NOT_DONE in problem:
-        kind = RUNTIME
-    elif problem.startswith(_HOST_WORDS):
-        kind = HOST
+    kind = HOST if problem.startswith(_HOST_WORDS) else BUNDLE
     return Finding(kind, pointer, problem, fix_of(pointer, problem), section)
 
 

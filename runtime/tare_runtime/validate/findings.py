@@ -6,7 +6,6 @@ from tare_runtime.config.sections import section_of
 
 BUNDLE = "bundle"  # config.json or the files beside it are wrong on every host
 HOST = "host"  # right, and not to be had here
-RUNTIME = "runtime"  # right, and not done by this runtime
 
 
 class Finding:

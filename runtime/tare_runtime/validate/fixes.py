@@ -8,7 +8,6 @@ _FIXES: tuple[tuple[str, str, str], ...] = (
     # what the host cannot give, or we do not do
     ("", "AppArmor is not enabled", "boot with apparmor=1 security=apparmor, or remove the field"),
     ("", "SELinux is not enabled", "boot with SELinux and load a policy, or remove the field"),
-    ("", "not supported by this runtime yet", "remove the field, or run the bundle with another runtime"),
     (
         "",
         "there is no (\\S+) controller",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tare_runtime.cli.main import show
 from tare_runtime.errors import UsageError
 from tare_runtime.validate.bundle import validate_bundle
-from tare_runtime.validate.findings import BUNDLE, HOST, RUNTIME, Finding
+from tare_runtime.validate.findings import BUNDLE, HOST, Finding
 from tare_runtime.verbs.create import absolute
 
 TYPE_CHECKING = False
@@ -17,7 +17,6 @@ GOOD, WRONG_BUNDLE, WANTING_HOST = 0, 2, 3
 _TITLES = {
     BUNDLE: "wrong in the bundle",
     HOST: "right, but not to be had on this host",
-    RUNTIME: "right, but not done by this runtime",
 }
 
 
