@@ -41,9 +41,22 @@ def controller(name: str) -> Path | None:
 
 
 def left_of(*names: str) -> list[Path]:
-    """The groups that exist under these paths (relative to each hierarchy)."""
-    found = [hierarchy / name for hierarchy in hierarchies() for name in names]
-    return [path for path in found if path.is_dir()]
+    """The groups that exist under these paths, from each hierarchy's root or from our own group in it.
+
+    A cgroupsPath that is relative counts from the runtime's own group, which is ours.
+    """
+    tops = {top: None for hierarchy in hierarchies() for top in (hierarchy, own_group(hierarchy))}
+    return [path for top in tops for name in names if (path := top / name).is_dir()]
+
+
+def own_group(hierarchy: Path) -> Path:
+    """The directory of the group that we are in ourselves."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        names = [name.removeprefix("name=") for name in controllers.split(",")]
+        if hierarchy.name in names or (not controllers and hierarchy in (UNIFIED, MOUNTPOINT)):
+            return hierarchy / path.lstrip("/")
+    return hierarchy
 
 
 def thaw(name: str) -> None:

@@ -18,6 +18,8 @@ from tare_conformance.mutants import Mutant, litters
 from tare_conformance.runner import run_all, run_suite
 from tare_conformance.subject import Subject, parse_subject
 
+from tests.support.programs import TARE_RUNTIME
+
 pytestmark = pytest.mark.root
 HYBRID = cgroups.is_hybrid()
 
@@ -38,7 +40,8 @@ def script(path: Path, text: str) -> Subject:
 
 
 def traces() -> set[str]:
-    bases = [cgroups.MOUNTPOINT, *cgroups.hierarchies()]
+    tops = cgroups.hierarchies()
+    bases = [cgroups.MOUNTPOINT, *tops, *(top for top in map(cgroups.own_group, tops) if top not in tops)]
     groups = {str(path) for base in bases for path in base.glob("tare-conformance-*")}
     folders = {str(path) for path in Path(tempfile.gettempdir()).glob("tare-conformance-*")}
     return groups | folders | set(Path("/proc/self/mounts").read_text().splitlines())
@@ -141,6 +144,14 @@ def test_what_a_good_runtime_leaves_behind_is_a_finding(what: str) -> None:
     status, message, leaks = judge(subject, case_named(CWD, 10))
     assert status == "fail" and message.startswith("leaves behind: ")
     assert len(leaks) == 1
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("runtime", ["runc", TARE_RUNTIME], ids=["runc", "ours"])
+def test_groups_below_our_own_are_removed_too(runtime: str) -> None:
+    """A relative cgroupsPath may count from there."""
+    relative = case_named("cgroups/a-relative-path-is-the-same-each-time", 10)
+    assert judge(parse_subject(runtime), relative) == ("pass", "", [])
 
 
 @pytest.mark.peer

@@ -7,6 +7,7 @@ proved by plans (test_cgroup_plan.py).
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,9 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
     wrapper.chmod(0o755)
     with Runtime(tmp_path / "root", str(wrapper)) as made:
         yield made
+    for hierarchy in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        for above in Path(hierarchy).glob(f"tare-v2-{os.getpid()}-*"):
+            above.rmdir()  # of the bundle's two levels; a container takes away its own, and so it is empty
 
 
 def bundle_on_v2(directory: Path, *args: str, **resources: Any) -> Path:
